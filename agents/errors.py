@@ -1,0 +1,40 @@
+"""What can go wrong before a turn starts; each carries a code that an API can turn into a status."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from recsys_core.errors import SidraError
+
+
+class ConversationError(SidraError):
+    """Base of the errors of a conversation."""
+
+    code: ClassVar[str] = "conversation_error"
+    """Short name for machines."""
+
+
+class MessageRejected(ConversationError):
+    """The message can't be answered: empty, too long, or nothing but control characters."""
+
+    code = "message_rejected"
+
+
+class ThreadNotFound(ConversationError):
+    """No such thread, or it belongs to another user; the two are not told apart on purpose."""
+
+    code = "thread_not_found"
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(f"there is no conversation {thread_id[:40]!r}; leave thread_id out to start a new one")
+
+
+class ThreadBusy(ConversationError):
+    """Another turn of the same thread is still running."""
+
+    code = "thread_busy"
+
+    def __init__(self, thread_id: str, waited: float) -> None:
+        super().__init__(
+            f"conversation {thread_id!r} is still answering another message (waited {waited:.0f} s); send again later"
+        )

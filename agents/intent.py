@@ -1,0 +1,112 @@
+"""What one message asks for, in a form that code can act on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recsys_core.catalog.filters import Condition, ItemFilter
+from recsys_core.generator.protocol import Task
+
+
+class Act(StrEnum):
+    """What kind of turn it is."""
+
+    recommend = "recommend"
+    """Wants items."""
+    why = "why"
+    """Asks why an item was recommended."""
+    about = "about"
+    """Asks what an item is."""
+    clarify = "clarify"
+    """Speaks of "it" or a slot that isn't there: ask back."""
+    hello = "hello"
+    """Greets."""
+    thanks = "thanks"
+    """Thanks or says good-bye."""
+    help = "help"
+    """Asks what can be asked."""
+    reset = "reset"
+    """Forget the running request."""
+    undo = "undo"
+    """Back to the request before."""
+
+
+class Wish(BaseModel):
+    """One condition or preference on one field of the catalogue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str
+    """Name of the catalogue's field."""
+    values: list[str] = Field(default_factory=list)
+    """Any of these values (strings, tags); empty for a range."""
+    low: float | None = None
+    """Lower bound of a range, inclusive."""
+    high: float | None = None
+    """Upper bound of a range, inclusive."""
+    negative: bool = False
+    """Ruled out rather than asked for."""
+    hard: bool = True
+    """Must hold (a filter condition) rather than being liked (instruction only)."""
+    words: str
+    """How to say it in a sentence: "from France", "no horror", "after 1990"."""
+
+    @property
+    def is_range(self) -> bool:
+        """True for a range of numbers."""
+        return not self.values
+
+    def rule(self, kind: str) -> ItemFilter:
+        """The wish as a filter, without its sign.
+
+        Args:
+            kind: the field's kind, as in FieldSpec.
+        """
+        if self.is_range:
+            return ItemFilter(all_of=[Condition(field=self.field, op="range", value=[self.low, self.high])])
+        if kind == "tags" and len(self.values) == 1:
+            return ItemFilter(all_of=[Condition(field=self.field, op="contains", value=self.values[0])])
+        return ItemFilter(all_of=[Condition(field=self.field, op="in", value=list(self.values))])
+
+
+class Intent(BaseModel):
+    """One message, understood."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    act: Act = Act.recommend
+    """Kind of turn."""
+    fresh: bool = False
+    """A new request rather than a change to the running one."""
+    wishes: list[Wish] = Field(default_factory=list)
+    """Conditions and preferences named in this message."""
+    dropped: list[str] = Field(default_factory=list)
+    """Fields whose wishes are taken back ("any country")."""
+    anchors: list[str] = Field(default_factory=list)
+    """Item ids the result should resemble."""
+    slots: list[int] = Field(default_factory=list)
+    """Slots spoken of, from 1."""
+    items: list[str] = Field(default_factory=list)
+    """Item ids spoken of (slots, "it", titles) in a why or about turn."""
+    seen: list[str] = Field(default_factory=list)
+    """Item ids the user says they know."""
+    liked: list[str] = Field(default_factory=list)
+    """Item ids the user says they like."""
+    disliked: list[str] = Field(default_factory=list)
+    """Item ids the user says they dislike."""
+    more: bool = False
+    """Wants other items for the same request."""
+    task: Task | None = None
+    """Task named by the words (hidden gems, surprise me, Christmas)."""
+    k: int | None = None
+    """How many items."""
+    words: str = ""
+    """Positive words for the instruction."""
+    residue: list[str] = Field(default_factory=list)
+    """Content words that no rule understood."""
+    unlinked: list[str] = Field(default_factory=list)
+    """Titles and names that are not in the catalogue."""
+    notes: list[str] = Field(default_factory=list)
+    """Assumptions that the answer should say."""
