@@ -1,0 +1,1 @@
+"""Items, interactions, rules over them, and how data comes in."""

@@ -1,0 +1,1 @@
+"""Immutable releases: where they lie, what they hold, and how a build resumes."""
