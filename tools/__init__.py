@@ -1,0 +1,10 @@
+"""Typed functions with JSON schemas, the only thing agents call. Importing the package fills the registry."""
+
+from __future__ import annotations
+
+from tools import items, recommend
+from tools.context import ToolContext
+from tools.errors import ToolError
+from tools.registry import Tool, ToolRegistry, registry
+
+__all__ = ["Tool", "ToolContext", "ToolError", "ToolRegistry", "items", "recommend", "registry"]

@@ -1,0 +1,182 @@
+"""Tools that ask the generator."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from recsys_core.catalog.filters import ItemFilter
+from recsys_core.generator.protocol import GenerateRequest, Task
+from tools.context import ToolContext
+from tools.registry import registry
+
+PREFER_BONUS = 1.5
+"""Added to the score, in nats, of an item that satisfies a preference; about the gap between places 1 and 10."""
+OVERSAMPLE = 5
+"""How many times `k` are generated before preferences re-order them."""
+
+
+class RecommendArguments(BaseModel):
+    """What to recommend; for whom comes from the context."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: Task = Task.for_you
+    """Which of the generator's tasks."""
+    instruction: str = Field(default="", max_length=2000)
+    """What is wanted, in plain words."""
+    filter: ItemFilter | None = None
+    """Rule that every item must satisfy."""
+    prefer: list[ItemFilter] = Field(default_factory=list, max_length=10)
+    """Rules that items may fail, at a price in the order."""
+    anchors: list[str] = Field(default_factory=list, max_length=20)
+    """Item ids the result should resemble."""
+    exclude: list[str] = Field(default_factory=list, max_length=100_000)
+    """Item ids that must not come back."""
+    avoid: list[str] = Field(default_factory=list, max_length=200)
+    """Item ids the result should not resemble."""
+    k: int = Field(default=10, ge=1, le=50)
+    """How many items."""
+    beam: int = Field(default=20, ge=1, le=200)
+    """Width of the search."""
+
+
+class Recommendation(BaseModel):
+    """One item of a recommendation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str
+    """Catalogue id."""
+    score: float
+    """What the list is sorted by."""
+    log_probability: float
+    """Exact log-probability under the generator."""
+
+
+class RecommendResult(BaseModel):
+    """A slate."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[Recommendation]
+    """Best first."""
+    exhausted: bool
+    """Fewer than `k` items are allowed."""
+    allowed: int
+    """How many items filter and exclusions left."""
+    cold_start: bool
+    """Nothing is known of the user."""
+    release: str
+    """Release the answer came from."""
+    notes: list[str]
+    """Anything unusual, in sentences."""
+    timings_ms: dict[str, float]
+    """Milliseconds by stage."""
+
+
+class ExplainArguments(BaseModel):
+    """Which item, and the request that it answered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str = Field(max_length=200)
+    """Item to explain."""
+    request: RecommendArguments = Field(default_factory=RecommendArguments)
+    """The request as it was made."""
+
+
+class Because(BaseModel):
+    """One item of the history that weighed in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str
+    """Item of the history, or an anchor."""
+    title: str
+    """Its title."""
+    weight: float
+    """How much the item's log-probability drops without it."""
+
+
+class Explanation(BaseModel):
+    """Measured reasons."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str
+    """Item explained."""
+    because_of: list[Because]
+    """History items by weight, heaviest first."""
+    matched: dict[str, list[str]]
+    """Field -> values the item shares with the request."""
+
+
+@registry.tool
+def recommend(args: RecommendArguments, context: ToolContext) -> RecommendResult:
+    """Recommend catalogue items to the user for a task and an instruction, under a rule."""
+    request = generate_request(args, context)
+    if args.prefer:
+        request = request.model_copy(update={"k": min(args.k * OVERSAMPLE, 500)})
+    (result,) = context.recommender.recommend([request])
+    items = [
+        Recommendation(item_id=item.item_id, score=item.score, log_probability=item.log_probability)
+        for item in result.items
+    ]
+    if args.prefer:
+        items = _preferred(items, args.prefer, context)[: args.k]
+    return RecommendResult(
+        items=items,
+        exhausted=len(items) < args.k,
+        allowed=result.allowed,
+        cold_start=result.cold_start,
+        release=result.release,
+        notes=result.notes,
+        timings_ms=result.timings_ms,
+    )
+
+
+@registry.tool
+def explain_item(args: ExplainArguments, context: ToolContext) -> Explanation:
+    """Say which items of the user's history made the generator choose an item, and what of the request it matches."""
+    catalogue = context.recommender.catalogue
+    evidence = context.recommender.evidence(args.item_id, generate_request(args.request, context))
+    return Explanation(
+        item_id=args.item_id,
+        because_of=[
+            Because(item_id=item_id, title=catalogue.get(item_id).title, weight=weight)
+            for item_id, weight in evidence.because_of
+        ],
+        matched={
+            field: [str(v) for v in (value if isinstance(value, list) else [value])]
+            for field, value in evidence.matched_attributes.items()
+        },
+    )
+
+
+def generate_request(args: RecommendArguments, context: ToolContext) -> GenerateRequest:
+    """The generator's request: the user's history with thumbs-up as its newest part, thumbs-down avoided."""
+    liked = [item_id for item_id, value in context.feedback.items() if value > 0]
+    disliked = [item_id for item_id, value in context.feedback.items() if value < 0]
+    known = context.recommender.history(context.user_id) or []
+    history = [item_id for item_id in known if item_id not in set(liked)] + liked
+    avoid = list(dict.fromkeys([*args.avoid, *disliked]))[-200:]
+    return GenerateRequest(
+        task=args.task,
+        instruction=args.instruction,
+        history=history,
+        filter=args.filter,
+        exclude=list(dict.fromkeys([*args.exclude, *disliked])),
+        anchors=args.anchors,
+        avoid=avoid,
+        k=args.k,
+        beam=args.beam,
+    )
+
+
+def _preferred(items: list[Recommendation], prefer: list[ItemFilter], context: ToolContext) -> list[Recommendation]:
+    catalogue = context.recommender.catalogue
+    rows = catalogue.indices([item.item_id for item in items])
+    bonus = PREFER_BONUS * np.sum([rule.mask(catalogue)[rows] for rule in prefer], axis=0)
+    ranked = [item.model_copy(update={"score": item.score + float(b)}) for item, b in zip(items, bonus, strict=True)]
+    return sorted(ranked, key=lambda item: -item.score)
