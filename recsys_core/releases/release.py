@@ -28,6 +28,8 @@ class StageRecord(BaseModel):
     """How long it took, wall-clock."""
     outputs: dict[str, str] = Field(default_factory=dict)
     """File path relative to the release -> sha256 of its bytes."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Figures that the stage measured."""
 
 
 class Manifest(BaseModel):
