@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import NoReturn
 
 from agents.llm.protocol import LLMError, LLMStatus, Message, Reply, TurnBudget
@@ -41,7 +41,7 @@ class NoChatModel:
 
     async def stream(
         self, messages: Sequence[Message], *, budget: TurnBudget, max_tokens: int = 200, name: str = ""
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Raises LLMError of kind `unavailable` at the first piece."""
         yield self._refuse()
 

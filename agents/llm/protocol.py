@@ -6,7 +6,7 @@ Knows no endpoint: `factory.make_chat_model` picks one, and agents can't tell wh
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypedDict, TypeVar
 
@@ -165,7 +165,7 @@ class ChatModel(Protocol):
 
     def stream(
         self, messages: Sequence[Message], *, budget: TurnBudget, max_tokens: int = 200, name: str = ""
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The answer piece by piece. Closing the iterator (`aclose`) stops the model at the other end.
 
         Raises:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ class ScriptedChatModel:
 
     async def stream(
         self, messages: Sequence[Message], *, budget: TurnBudget, max_tokens: int = 200, name: str = ""
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The text of the first entry that fits, word by word."""
         entry = await self._answer(messages, budget, name)
         for piece in re.findall(r"\S+\s*|\s+", entry.text or ""):
