@@ -1,0 +1,1 @@
+"""Measurement: ranking quality offline, scripted conversations against the API, latency and validity benches."""

@@ -1,0 +1,1 @@
+"""Benches: how fast, how large and how valid; bounded in count and time."""
