@@ -82,8 +82,8 @@ class ValidityCheck:
         if short or not least <= result.allowed <= len(allowed) or result.exhausted != (result.allowed < request.k):
             found.short_lists += 1
             found.note(
-                f"{len(result.items)} items, allowed {result.allowed}, exhausted {result.exhausted}, but {len(allowed)} "
-                f"items are allowed and k is {request.k}: {request.model_dump_json(exclude={'history'})}"
+                f"{len(result.items)} items, allowed {result.allowed}, exhausted {result.exhausted}, but "
+                f"{len(allowed)} items are allowed and k is {request.k}: {request.model_dump_json(exclude={'history'})}"
             )
         scores = np.array([entry.score for entry in result.items])
         if not np.isfinite(scores).all() or (np.diff(scores) > 1e-9).any():
