@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import threading
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.items import FieldKind, FieldSpec
+from recsys_core.durable import sha256_file
 from recsys_core.encoders.protocol import Progress, TrainSequences
 from recsys_core.encoders.vector_cache import VectorCache
 from recsys_core.errors import ConfigError
@@ -160,9 +160,7 @@ class TextEncoder:
     def _disk(self) -> VectorCache | None:
         if self.config.cache_dir is None:
             return None
-        weights = model_folder(self.config.model) / "model.safetensors"
-        with weights.open("rb") as stream:
-            fingerprint = hashlib.file_digest(stream, "sha256").hexdigest()
+        fingerprint = sha256_file(model_folder(self.config.model) / "model.safetensors")
         return VectorCache(self.config.cache_dir, f"{fingerprint}:{self.config.max_tokens}")
 
 

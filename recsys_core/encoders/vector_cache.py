@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recsys_core.durable import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +58,9 @@ class VectorCache:
     def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Keep vectors; another process never sees half a file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(texts)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            with unfinished.open("wb") as stream:
-                np.savez(stream, vectors=vectors, digest=np.array(_digest(vectors)))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        archive = io.BytesIO()
+        np.savez(archive, vectors=vectors, digest=np.array(_digest(vectors)))
+        write_atomic(self.path(texts), archive.getvalue())
 
 
 def _digest(vectors: NDArray[np.float32]) -> str:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 COLLECTION = "items"
 """Name of the one collection in a store's folder."""
 
-HNSW = {"space": "cosine", "ef_construction": 128, "ef_search": 128, "max_neighbors": 32}
-"""Graph settings: exact on catalogues of some thousands, recall above .99 at 20,000 x 128."""
+HNSW = {"space": "cosine", "ef_construction": 200, "ef_search": 512, "max_neighbors": 32}
+"""Graph settings; on 20,000 random vectors of 128 dimensions they find all of the top 10 and .99 of the top 200."""
 
 FEW_ALLOWED = 2_000
 """Up to so many allowed items Chroma is handed their ids instead of the rule."""

@@ -1,0 +1,169 @@
+"""The NumPy index: contract, shapes, refusals and files."""
+
+import numpy as np
+import pytest
+
+from recsys_core.constraints import ConstraintIndex
+from recsys_core.errors import BuildError, ReleaseError
+from tests.contracts.constraint_index import ConstraintIndexContract
+
+SIDS = np.array([[2, 7, 0], [0, 1, 4], [2, 7, 9], [2, 3, 1]])
+"""Leaf order is items 1, 3, 0, 2."""
+
+
+class TestConstraintIndex(ConstraintIndexContract):
+    def build(self, sids):
+        return ConstraintIndex.build(sids)
+
+
+class TestReloadedConstraintIndex(ConstraintIndexContract):
+    @pytest.fixture(autouse=True, scope="class")
+    def _folder(self, tmp_path_factory):
+        type(self).folder = tmp_path_factory.mktemp("index")
+
+    def build(self, sids):
+        ConstraintIndex.build(sids).save(self.folder)
+        return ConstraintIndex.load(self.folder)
+
+
+class TestShapes:
+    def test_arrays_are_int32_and_breadth_first(self):
+        index = ConstraintIndex.build(SIDS)
+        assert index.levels == 3
+        assert len(index) == 4
+        assert index.vocab_sizes == [3, 8, 10]
+        assert index.leaf_item.tolist() == [1, 3, 0, 2]
+        assert [a.tolist() for a in index.child_start] == [[0, 2], [0, 1, 3], [0, 1, 2, 4]]
+        assert [a.tolist() for a in index.child_token] == [[0, 2], [1, 3, 7], [4, 1, 0, 9]]
+        assert [a.tolist() for a in index.leaf_low] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+        assert [a.tolist() for a in index.leaf_high] == [[4], [1, 4], [1, 2, 4], [1, 2, 3, 4]]
+        assert all(a.dtype == np.int32 for a in [index.leaf_item, index.item_leaf, *index._arrays().values()])
+
+    def test_children_keep_the_shape_of_the_states_and_pad_to_their_widest(self):
+        index = ConstraintIndex.build(SIDS)
+        children, tokens = index.children(1, [[0, -1], [1, 1]])
+        assert children.shape == tokens.shape == (2, 2, 2)
+        assert children.dtype == tokens.dtype == np.int32
+        assert children.tolist() == [[[0, -1], [-1, -1]], [[1, 2], [1, 2]]]
+        assert tokens.tolist() == [[[1, -1], [-1, -1]], [[3, 7], [3, 7]]]
+        assert index.children(1, [0])[0].shape == (1, 1)
+        assert index.children(1, [-1])[0].tolist() == [[-1]]
+        assert index.children(1, np.empty(0, dtype=int))[0].shape == (0, 1)
+
+    def test_padding_is_closed_and_empty(self):
+        index = ConstraintIndex.build(SIDS)
+        everything = index.restrict(np.ones(4, dtype=bool))
+        assert not everything.open(2, [-1, -1]).any()
+        assert index.leaf_range(2, -1) == (0, 0)
+        assert everything.open(3, [[0], [3]], [[0], [0]]).all()
+
+    def test_rows_choose_the_rule(self):
+        index = ConstraintIndex.build(SIDS)
+        rules = index.restrict(np.array([[False, True, False, False], [True, False, True, True]]))
+        assert rules.open(1, [[0, 1], [0, 1]], [[0], [1]]).tolist() == [[True, False], [False, True]]
+        assert rules.counts().tolist() == [1, 3]
+
+    def test_a_rule_of_another_shape_is_refused(self):
+        index = ConstraintIndex.build(SIDS)
+        for rule in (np.ones(3, dtype=bool), np.ones(4), np.ones((1, 2, 4), dtype=bool)):
+            with pytest.raises(ValueError, match=r"bool\[R, 4\]"):
+                index.restrict(rule)
+
+    def test_one_item(self):
+        index = ConstraintIndex.build([[5, 0]])
+        assert index.children(0, [0])[1].tolist() == [[5]]
+        assert index.lookup([[5, 0], [5, 1]]).tolist() == [0, -1]
+        assert index.restrict(np.array([False])).counts().tolist() == [0]
+
+    def test_lookup_of_another_length_is_refused(self):
+        with pytest.raises(ValueError, match="3 levels"):
+            ConstraintIndex.build(SIDS).lookup([[1, 2]])
+
+    def test_the_input_is_left_alone(self):
+        given = SIDS.astype(np.int32)
+        ConstraintIndex.build(given)
+        assert (given == SIDS).all()
+
+    def test_size_of_an_item_is_modest(self):
+        rng = np.random.default_rng(0)
+        sids = np.unique(rng.integers(0, 256, (50_000, 4)), axis=0)
+        assert ConstraintIndex.build(sids).nbytes / len(sids) < 60
+
+
+class TestRefusals:
+    def test_duplicates_name_both_items(self):
+        with pytest.raises(BuildError, match=r"'b' and 'd' share the SID \[3, 4\].*1 duplicates"):
+            ConstraintIndex.build([[1, 2], [3, 4], [0, 9], [3, 4]], item_ids=["a", "b", "c", "d"])
+
+    def test_duplicates_without_names_give_item_numbers(self):
+        with pytest.raises(BuildError, match="item 1 and item 2"):
+            ConstraintIndex.build([[1], [7], [7]])
+
+    def test_negative_and_huge_tokens_name_item_and_level(self):
+        with pytest.raises(BuildError, match="'y' has token -3 at level 1"):
+            ConstraintIndex.build([[1, 2], [1, -3]], item_ids=["x", "y"])
+        with pytest.raises(BuildError, match="item 0 has token 2147483647 at level 0"):
+            ConstraintIndex.build([[2**31 - 1, 2]])
+
+    @pytest.mark.parametrize(
+        ("sids", "sentence"),
+        [
+            ([[1, 2], [3]], "different lengths"),
+            ([], "no SIDs"),
+            (np.empty((0, 3), dtype=int), "no SIDs"),
+            (np.empty((3, 0), dtype=int), "no SIDs"),
+            ([1, 2, 3], r"\[items, levels\]"),
+            ([[0.5, 1.0]], "whole numbers"),
+            ([["a", "b"]], "whole numbers"),
+            ([[True, False]], "whole numbers"),
+        ],
+    )
+    def test_what_is_no_table_of_tokens(self, sids, sentence):
+        with pytest.raises(BuildError, match=sentence):
+            ConstraintIndex.build(sids)
+
+
+class TestFiles:
+    def test_mapped_and_read_are_the_same(self, tmp_path):
+        built = ConstraintIndex.build(SIDS)
+        built.save(tmp_path)
+        for mmap in (True, False):
+            loaded = ConstraintIndex.load(tmp_path, mmap=mmap)
+            assert (loaded.sids() == SIDS).all()
+            assert loaded.vocab_sizes == built.vocab_sizes
+            assert all((a == b).all() for a, b in zip(loaded._arrays().values(), built._arrays().values(), strict=True))
+
+    def test_building_twice_gives_the_same_bytes(self, tmp_path):
+        for name in ("a", "b"):
+            ConstraintIndex.build(SIDS).save(tmp_path / name)
+        files = sorted(path.name for path in (tmp_path / "a").iterdir())
+        assert [(tmp_path / "a" / f).read_bytes() for f in files] == [(tmp_path / "b" / f).read_bytes() for f in files]
+
+    def test_missing_header_or_array_is_a_sentence(self, tmp_path):
+        with pytest.raises(ReleaseError, match="sidra build"):
+            ConstraintIndex.load(tmp_path)
+        ConstraintIndex.build(SIDS).save(tmp_path)
+        (tmp_path / "child_token_1.npy").unlink()
+        with pytest.raises(ReleaseError, match="damaged"):
+            ConstraintIndex.load(tmp_path)
+
+    def test_truncated_array_is_a_sentence(self, tmp_path):
+        ConstraintIndex.build(SIDS).save(tmp_path)
+        path = tmp_path / "leaf_item.npy"
+        path.write_bytes(path.read_bytes()[:-6])
+        with pytest.raises(ReleaseError, match="damaged"):
+            ConstraintIndex.load(tmp_path)
+
+    def test_arrays_of_another_index_are_noticed(self, tmp_path):
+        ConstraintIndex.build(SIDS).save(tmp_path)
+        ConstraintIndex.build(SIDS[:2]).save(tmp_path / "other")
+        (tmp_path / "other" / "leaf_start_3.npy").replace(tmp_path / "leaf_start_3.npy")
+        with pytest.raises(ReleaseError, match="fit together"):
+            ConstraintIndex.load(tmp_path)
+
+    def test_another_layout_says_what_to_run(self, tmp_path):
+        ConstraintIndex.build(SIDS).save(tmp_path)
+        header = tmp_path / "index.json"
+        header.write_text(header.read_text(encoding="utf-8").replace('"layout": 1', '"layout": 9'), encoding="utf-8")
+        with pytest.raises(ReleaseError, match="layout 9; run `sidra build`"):
+            ConstraintIndex.load(tmp_path)
