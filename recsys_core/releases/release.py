@@ -105,6 +105,16 @@ class Release:
         return self.path / "index"
 
     @property
+    def item_cf(self) -> Path:
+        """Neighbour lists of item-CF."""
+        return self.path / "item_cf.npz"
+
+    @property
+    def popularity(self) -> Path:
+        """int64[n_items], training interactions of each item."""
+        return self.path / "popularity.npy"
+
+    @property
     def generator(self) -> Path:
         """Folder with config.json and model.safetensors."""
         return self.path / "generator"

@@ -1,0 +1,1 @@
+"""A release, opened and ready to answer."""

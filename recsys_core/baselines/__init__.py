@@ -1,0 +1,1 @@
+"""Plain recommenders that every generator must be measured against."""

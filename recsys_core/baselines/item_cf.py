@@ -1,0 +1,133 @@
+"""Item-based collaborative filtering: cosine of co-occurrence, near pairs and newest history items counting most.
+
+Sarwar et al. 2001, made sequential in two places: two items of a user count as together the more, the nearer they
+stand in the history, and the newest history items have the strongest votes. It has no instruction and no semantic IDs;
+it is both a baseline and the partner that the served ranking mixes with the generator.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from scipy import sparse
+
+from recsys_core.errors import DataError
+
+
+class ItemCFConfig(BaseModel):
+    """Settings of item-CF."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    neighbours: PositiveInt = 200
+    """Strongest neighbours kept for each item."""
+    reach: PositiveInt = 20
+    """Two items of a user count as together when at most so many steps apart."""
+    reach_decay: float = Field(default=0.9, gt=0, le=1)
+    """Each further step between the two multiplies their count by this."""
+    window: PositiveInt = 50
+    """How many of the newest history items vote."""
+    recency_power: float = Field(default=1.0, ge=0)
+    """The n-th newest history item votes with weight ``n ** -recency_power``."""
+
+
+class ItemCF:
+    """Neighbour lists and their use.
+
+    Args:
+        similarity: sparse float32[n_items, n_items], row = item of the history, column = candidate.
+        config: settings.
+    """
+
+    def __init__(self, similarity: sparse.csr_matrix, config: ItemCFConfig) -> None:
+        self.similarity = similarity
+        self.config = config
+
+    @classmethod
+    def fit(
+        cls, offsets: NDArray[np.int64], items: NDArray[np.int64], n_items: int, config: ItemCFConfig | None = None
+    ) -> ItemCF:
+        """Count co-occurrence over users.
+
+        Args:
+            offsets: int64[n_users + 1], where each user's items start.
+            items: int64[n], item indices, oldest first.
+            n_items: size of the catalogue.
+            config: settings.
+        """
+        config = config or ItemCFConfig()
+        users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        together = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
+        for distance in range(1, min(config.reach, len(items) - 1) + 1):
+            same = users[distance:] == users[:-distance]
+            weight = np.full(int(same.sum()), config.reach_decay ** (distance - 1), dtype=np.float32)
+            pairs = (items[:-distance][same], items[distance:][same])
+            together = together + sparse.csr_matrix((weight, pairs), shape=together.shape)
+        together = (together + together.T).tocoo()
+        counts = np.bincount(items, minlength=n_items)
+        values = together.data / np.sqrt(counts[together.row] * counts[together.col])
+        off_diagonal = together.row != together.col
+        matrix = sparse.csr_matrix(
+            (values[off_diagonal].astype(np.float32), (together.row[off_diagonal], together.col[off_diagonal])),
+            shape=(n_items, n_items),
+        )
+        return cls(_strongest(matrix, config.neighbours), config)
+
+    def scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Votes for every item.
+
+        Args:
+            histories: item indices per user, newest last; may be empty.
+
+        Returns:
+            float32[len(histories), n_items], each row summing to 1 (all zero without a history).
+        """
+        n_items = self.similarity.shape[0]
+        rows, columns, weights = [], [], []
+        for row, history in enumerate(histories):
+            newest = history[-self.config.window :]
+            rows.append(np.full(len(newest), row))
+            columns.append(newest)
+            weights.append(np.arange(len(newest), 0, -1.0) ** -self.config.recency_power)
+        votes = sparse.csr_matrix(
+            (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
+            shape=(len(histories), n_items),
+            dtype=np.float32,
+        )
+        scores = np.asarray((votes @ self.similarity).todense(), dtype=np.float32)
+        total = scores.sum(axis=1, keepdims=True)
+        np.divide(scores, total, out=scores, where=total > 0)
+        return scores
+
+    def save(self, path: Path) -> None:
+        """Write neighbour lists as an uncompressed ``.npz`` of plain arrays."""
+        matrix = self.similarity
+        np.savez(path, data=matrix.data, indices=matrix.indices, indptr=matrix.indptr, n=matrix.shape[0])
+
+    @classmethod
+    def load(cls, path: Path, config: ItemCFConfig | None = None) -> ItemCF:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                n = int(stored["n"])
+                matrix = sparse.csr_matrix((stored["data"], stored["indices"], stored["indptr"]), shape=(n, n))
+        except (OSError, KeyError, ValueError) as error:
+            raise DataError(f"{path} is not a readable item-CF file ({error}); run `sidra build` again") from error
+        return cls(matrix, config or ItemCFConfig())
+
+
+def _strongest(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
+    """Keep the ``count`` largest entries of each row; ties go to the smaller column."""
+    lengths = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
+    order = np.lexsort((matrix.indices, -matrix.data, rows))
+    rank = np.arange(len(order)) - matrix.indptr[:-1][rows[order]]
+    kept = order[rank < count]
+    return sparse.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)

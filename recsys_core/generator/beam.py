@@ -1,0 +1,196 @@
+"""Beam search down the constraint index, for a batch of requests that each have their own rule and width.
+
+Forbidden and already excluded items are closed *inside* the search, so they never take a place in the beam, and a
+prefix is only kept when an allowed item lies under it, so no beam dies. Log-probabilities are those of the model over
+the whole catalogue: a rule decides what may come back, never how probable it is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recsys_core.constraints.index import ConstraintIndex
+from recsys_core.constraints.restriction import Restriction
+from recsys_core.generator.model import CompactModel
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class Candidates(NamedTuple):
+    """What a search found.
+
+    Attributes:
+        items: int64[B, P] item indices, best first, -1 where there are no more.
+        log_probability: float32[B, P], -inf where there are no more.
+    """
+
+    items: Ints
+    log_probability: Floats
+
+
+class BeamSearch:
+    """A model and an index, ready to be searched.
+
+    Args:
+        model: in evaluation mode; its weights must not change afterwards.
+        index: of the same semantic IDs.
+    """
+
+    @torch.inference_mode()
+    def __init__(self, model: CompactModel, index: ConstraintIndex) -> None:
+        self.model = model
+        self.index = index
+        item_vectors = model.item_vectors()
+        tables = [model.keys(level, item_vectors) for level in range(model.levels)]
+        leaf_items = torch.from_numpy(np.array(index.leaf_item, dtype=np.int64))
+        # keys in the order of the nodes: the children of a node are then neighbours in memory
+        orders = [leaf_items if level >= len(model.codes) else _tokens(index, level) for level in range(model.levels)]
+        self.node_keys = [table[order] for table, order in zip(tables, orders, strict=True)]
+        self.path = _paths(index)
+
+    @torch.inference_mode()
+    def search(self, states: Tensor, wish: Tensor, restriction: Restriction, widths: Ints, pool: int) -> Candidates:
+        """Find the most probable allowed items of each request.
+
+        Args:
+            states: float32[B, d].
+            wish: float32[B, w].
+            restriction: one rule a request, in order.
+            widths: int64[B], how many prefixes each request keeps at each level.
+            pool: at most so many items come back a request.
+
+        Returns:
+            Items and exact log-probabilities; ties go to the smaller node number, that is to the smaller semantic ID.
+        """
+        batch = len(states)
+        nodes = np.zeros((batch, 1), dtype=np.int32)
+        scores = np.zeros((batch, 1), dtype=np.float32)
+        prefix: Tensor | None = None
+        rows = np.arange(batch)[:, None]
+        for level in range(self.index.levels):
+            children, logits = self._expand(level, nodes, states, wish, prefix)
+            reached = scores[:, :, None] + _log_softmax(logits)
+            reached[~self.restrict_open(restriction, level + 1, children)] = -np.inf
+            last = level == self.index.levels - 1
+            keep = min(pool if last else int(widths.max()), reached[0].size)
+            nodes, scores, parents = _best(reached, children, keep)
+            if last:
+                break
+            if keep > widths.min():
+                scores[np.arange(keep)[None, :] >= widths[:, None]] = -np.inf
+                nodes[scores == -np.inf] = -1
+            chosen = self._code_vectors(level, nodes)
+            prefix = chosen if prefix is None else prefix[torch.from_numpy(rows), torch.from_numpy(parents)] + chosen
+        items = np.where(nodes >= 0, self.index.leaf_item[np.maximum(nodes, 0)], -1).astype(np.int64)
+        return Candidates(items, scores)
+
+    @torch.inference_mode()
+    def log_probabilities(self, states: Tensor, wish: Tensor, items: Ints) -> Floats:
+        """Exact log-probability of given items, without a search.
+
+        Args:
+            states: float32[B, d].
+            wish: float32[B, w].
+            items: int64[B, M] item indices; -1 is padding.
+
+        Returns:
+            float32[B, M]; -inf at padding.
+        """
+        total = np.zeros(items.shape, dtype=np.float32)
+        known = np.maximum(items, 0)
+        prefix: Tensor | None = None
+        for level in range(self.index.levels):
+            nodes = self.path[known, level].astype(np.int32)
+            own = self.path[known, level + 1]
+            children, logits = self._expand(level, nodes, states, wish, prefix)
+            # siblings have consecutive numbers, so the own place is the distance from the first
+            place = (own - children[:, :, 0])[:, :, None]
+            total += np.take_along_axis(_log_softmax(logits), place, axis=2)[:, :, 0]
+            if level < self.index.levels - 1:
+                chosen = self._code_vectors(level, own)
+                prefix = chosen if prefix is None else prefix + chosen
+        return np.where(items >= 0, total, -np.inf).astype(np.float32)
+
+    @staticmethod
+    def restrict_open(restriction: Restriction, level: int, children: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which children of int32[B, W, F] lead to an item that their request's rule allows; padding does not."""
+        rows = np.arange(len(children))[:, None, None]
+        opened: NDArray[np.bool_] = restriction.open(level, children, rows)
+        return opened
+
+    def _expand(
+        self, level: int, nodes: NDArray[np.int32], states: Tensor, wish: Tensor, prefix: Tensor | None
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """All children of int32[B, W] nodes and their logits: two [B, W, F], -1 and -inf at padding."""
+        children, _ = self.index.children(level, nodes)
+        width = nodes.shape[1]
+        query = self.model.query(
+            level,
+            states[:, None, :].expand(-1, width, -1),
+            wish[:, None, :].expand(-1, width, -1),
+            prefix,
+        )
+        keys = self.node_keys[level]
+        if level == 0:
+            logits = (query @ keys.T).numpy()
+            return children, logits
+        gathered = keys[torch.from_numpy(np.maximum(children, 0))]
+        logits = torch.matmul(gathered, query[..., None])[..., 0].numpy()
+        logits[children < 0] = -np.inf
+        return children, logits
+
+    def _code_vectors(self, level: int, nodes: NDArray[np.integer]) -> Tensor:
+        tokens = self.index.child_token[level][np.maximum(nodes, 0)].astype(np.int64)
+        vectors: Tensor = self.model.codes[level](torch.from_numpy(tokens))
+        return vectors
+
+
+def _tokens(index: ConstraintIndex, level: int) -> Tensor:
+    return torch.from_numpy(index.child_token[level].astype(np.int64))
+
+
+def _paths(index: ConstraintIndex) -> Ints:
+    """Node of each item at each depth: int64[n_items, L + 1]."""
+    leaves = np.asarray(index.item_leaf, dtype=np.int64)
+    columns = [np.zeros(len(index), dtype=np.int64)]
+    columns += [
+        np.searchsorted(index.leaf_low[level], leaves, side="right") - 1 for level in range(1, index.levels + 1)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    """Over the last axis; rows of only -inf (closed beams) stay -inf."""
+    highest = logits.max(axis=-1, keepdims=True)
+    shifted = logits - np.where(np.isfinite(highest), highest, 0)
+    mass = np.exp(shifted).sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.asarray(shifted - np.log(mass), dtype=np.float32) if mass.all() else _guarded(shifted, mass)
+
+
+def _guarded(shifted: Floats, mass: Floats) -> Floats:
+    return np.asarray(shifted - np.log(np.where(mass > 0, mass, 1)), dtype=np.float32)
+
+
+def _best(reached: Floats, children: NDArray[np.int32], keep: int) -> tuple[NDArray[np.int32], Floats, Ints]:
+    """The ``keep`` best children of each row: nodes int32[B, keep], scores, and the beam each came from."""
+    batch, _, fan = reached.shape
+    flat = reached.reshape(batch, -1)
+    if keep < flat.shape[1]:
+        chosen = np.argpartition(-flat, keep - 1, axis=1)[:, :keep]
+    else:
+        chosen = np.broadcast_to(np.arange(flat.shape[1]), flat.shape).copy()
+    nodes = np.take_along_axis(children.reshape(batch, -1), chosen, axis=1)
+    scores = np.take_along_axis(flat, chosen, axis=1)
+    order = np.lexsort((nodes, -scores), axis=1)
+    nodes = np.take_along_axis(nodes, order, axis=1)
+    scores = np.take_along_axis(scores, order, axis=1)
+    parents = np.take_along_axis(chosen, order, axis=1) // fan
+    nodes = np.where(np.isfinite(scores), nodes, -1).astype(np.int32)
+    return nodes, scores, parents.astype(np.int64)

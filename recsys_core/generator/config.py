@@ -1,0 +1,57 @@
+"""Settings of the ``compact`` generator and of its training."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+
+class CompactConfig(BaseModel):
+    """Shape of the model. Wider or deeper overfits on logs of a hundred thousand interactions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: PositiveInt = 64
+    """Size of every hidden vector."""
+    layers: PositiveInt = 2
+    """Transformer blocks."""
+    wish_width: PositiveInt = 48
+    """Size of the vectors that instructions are matched on."""
+    heads: PositiveInt = 2
+    """Attention heads; must divide ``width``."""
+    window: PositiveInt = 50
+    """How many of the newest history items are read."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout on embeddings, attention output and feed-forward."""
+    start_scale: PositiveFloat = 14.0
+    """First value of the learned factor on cosine logits (an inverse temperature)."""
+
+
+class TrainConfig(BaseModel):
+    """How the model is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: PositiveInt = 20
+    """Passes over every user's training items."""
+    learning_rate: PositiveFloat = 2e-3
+    """Peak of the schedule: one warm-up epoch, then a cosine down to 5 %."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """AdamW decay on transformer and projections; embeddings get none."""
+    batch_positions: PositiveInt = 1024
+    """Item positions in a batch; several thousand fall out of the processor's cache and run three times slower."""
+    instruction_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of training segments that carry an instruction with a condition; the rest are plain next-item."""
+    auxiliary_weight: float = Field(default=1.0, ge=0)
+    """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
+    sampled_items: PositiveInt = 1500
+    """Shared negatives of the auxiliary loss; catalogues up to ``full_softmax_items`` use them all."""
+    full_softmax_items: PositiveInt = 4096
+    """Up to this many items every softmax runs over the whole catalogue."""
+    patience: PositiveInt = 6
+    """Epochs without a better validation NDCG@10 before training stops."""
+    validate_users: PositiveInt = 2000
+    """At most so many users are scored after each epoch (the same ones each time)."""
+    seed: int = 0
+    """Seed of initial weights, batches, instructions and dropout."""
+    threads: PositiveInt = 2
+    """Processor threads; part of the recipe, since sums in another order round differently."""

@@ -1,0 +1,111 @@
+"""From a catalogue and a split to everything that training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_core.baselines.popularity import popularity
+from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.catalog.items import FieldKind
+from recsys_core.catalog.splits import Split
+from recsys_core.generator.data import PLAIN, InstructionSampler, Ints, Sequences
+from recsys_core.generator.instructions import (
+    FOR_YOU_WORDINGS,
+    Condition,
+    attribute_conditions,
+    general_conditions,
+    pair_conditions,
+)
+from recsys_core.generator.train import TrainingData
+
+EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Sentences to float32[n, d_text] with rows of length 1."""
+
+NEAR_ITEMS = 20
+"""How many items count as meant when an item's own text is the instruction."""
+
+
+def training_conditions(catalogue: Catalogue, counts: NDArray[np.int64], seed: int) -> list[Condition]:
+    """Every condition that training asks for: single attributes, pairs of them, and the general tasks."""
+    singles = attribute_conditions(catalogue)
+    pairs = pair_conditions(singles, catalogue.item_noun, np.random.default_rng(seed))
+    return [*singles, *pairs, *general_conditions(catalogue, counts)]
+
+
+def broad_class(catalogue: Catalogue) -> Ints:
+    """A broad class of each item: its most frequent value of the first tags or string field of few values.
+
+    Returns:
+        int64[n_items]; -1 where the item has no value or the catalogue no such field.
+    """
+    classes = np.full(len(catalogue), -1, dtype=np.int64)
+    for name, spec in catalogue.fields.items():
+        if spec.kind in (FieldKind.tags, FieldKind.string) and 2 <= spec.distinct <= 100:
+            rows = catalogue.postings(name).rows
+            # the rarest value is written last and wins: it says more about the item than a common one
+            for number, folded in enumerate(sorted(rows, key=lambda v: (-len(rows[v]), v))):
+                classes[rows[folded]] = number
+            break
+    return classes
+
+
+def nearest_by_text(text: NDArray[np.float32], count: int = NEAR_ITEMS, chunk: int = 1024) -> Ints:
+    """Each item's nearest items by cosine, itself among them: float32[n, d] to int64[n, min(count, n)]."""
+    count = min(count, len(text))
+    parts = []
+    for start in range(0, len(text), chunk):
+        similarity = text[start : start + chunk] @ text.T
+        parts.append(np.argpartition(-similarity, count - 1, axis=1)[:, :count])
+    return np.concatenate(parts).astype(np.int64)
+
+
+def centred(text: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take off the mean and bring rows back to length 1; MiniLM vectors of one catalogue share a large mean."""
+    moved = text - text.mean(axis=0, keepdims=True)
+    norms = np.linalg.norm(moved, axis=1, keepdims=True)
+    return np.asarray(moved / np.maximum(norms, 1e-6), dtype=np.float32)
+
+
+def prepare_training(
+    catalogue: Catalogue,
+    split: Split,
+    text: NDArray[np.float32],
+    encode_texts: EncodeTexts,
+    *,
+    seed: int,
+    validate_users: int,
+) -> TrainingData:
+    """Build the instruction bank, encode its wordings and collect histories.
+
+    Args:
+        catalogue: the items.
+        split: leave-last-out; only training items and validation targets are read.
+        text: float32[n_items, d_text], rows of length 1.
+        encode_texts: sentence encoder.
+        seed: of pairs and of the choice of validated users.
+        validate_users: how many users to validate on at most.
+    """
+    counts = popularity(split.train_items, len(catalogue))
+    conditions = training_conditions(catalogue, counts, seed)
+    for_you = sorted({w for w in FOR_YOU_WORDINGS if w})
+    wordings = [*for_you, *(w for c in conditions for w in c.wordings)]
+    lengths = np.array([len(c.wordings) for c in conditions], dtype=np.int64)
+    first_row = len(for_you) + np.cumsum(lengths) - lengths
+    silent = sum(1 for w in FOR_YOU_WORDINGS if not w)
+    plain_rows = np.array([PLAIN] * silent + list(range(len(for_you))), dtype=np.int64)
+    sampler = InstructionSampler(conditions, first_row, plain_rows, nearest_by_text(text))
+    chosen = np.arange(len(split.users))
+    if len(chosen) > validate_users:
+        chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=validate_users, replace=False))
+    return TrainingData(
+        sequences=Sequences(split.train_offsets, split.train_items, split.log.timestamps[split.train_rows]),
+        sampler=sampler,
+        wordings=np.asarray(encode_texts(wordings), dtype=np.float32),
+        text=text,
+        top_attribute=broad_class(catalogue),
+        validation_histories=[split.validation_history(int(u)) for u in split.users[chosen]],
+        validation_targets=split.validation_items[chosen],
+    )

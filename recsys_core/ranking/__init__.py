@@ -1,0 +1,1 @@
+"""Turning several scores into one list."""

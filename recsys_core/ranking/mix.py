@@ -1,0 +1,86 @@
+"""The served ranking: the generator's probabilities mixed with item-CF, weights learned on validation per task.
+
+Geometric mixing with a floor, ``(1 - w) log(p_generator + f) + w log(p_item_cf + f)``: an item that one of the two
+never proposes is damped, not forbidden. ``guidance`` sharpens what the instruction changed (classifier-free guidance,
+Ho & Salimans 2022): the difference between the log-probabilities with and without the instruction is scaled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from recsys_core.generator.protocol import Task
+
+Floats = NDArray[np.float32]
+
+
+class TaskMix(BaseModel):
+    """How one task mixes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item_cf: float = Field(default=0.5, ge=0, le=1)
+    """Weight of item-CF; the generator has the rest."""
+    guidance: float = Field(default=1.0, ge=1, le=5)
+    """Factor on what the instruction changes in the generator's log-probabilities; 1 leaves it as it is."""
+
+
+class ServingConfig(BaseModel):
+    """What validation chose for serving; stored in a release as ``serving.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mixes: dict[Task, TaskMix] = Field(default_factory=dict)
+    """Mix of each task; a task that validation could not measure uses the mix of ``for_you``."""
+    floor: float = Field(default=1e-5, gt=0, lt=1)
+    """Added to probabilities before the logarithm."""
+    pool: int = Field(default=400, ge=1)
+    """Candidates taken from the generator's search."""
+    anchor_weight: float = Field(default=0.5, ge=0, le=1)
+    """Weight of resemblance to anchors ("something like ...") against everything else."""
+    avoid_weight: float = Field(default=4.0, ge=0)
+    """How much resemblance to a disliked item costs, in nats at full resemblance."""
+    measured: dict[str, float] = Field(default_factory=dict)
+    """Validation NDCG@10 by task and mix, for the record; never a test figure."""
+
+    def mix(self, task: Task) -> TaskMix:
+        """The mix of a task."""
+        return self.mixes.get(task, self.mixes.get(Task.for_you, TaskMix()))
+
+
+def guided(with_instruction: Floats, without: Floats, guidance: float) -> Floats:
+    """Scale what the instruction changed: log-probabilities float32[...], not normalised again."""
+    return without + guidance * (with_instruction - without)
+
+
+def geometric(generator: Floats, item_cf: Floats, weight: float, floor: float) -> Floats:
+    """Mix one row or many.
+
+    Args:
+        generator: log-probabilities, -inf where the generator proposed nothing.
+        item_cf: probabilities of the same shape.
+        weight: of item-CF.
+        floor: added to both probabilities.
+    """
+    proposed = np.exp(np.minimum(generator, 50.0)) + floor
+    return np.asarray((1 - weight) * np.log(proposed) + weight * np.log(item_cf + floor), dtype=np.float32)
+
+
+def toward_anchors(scores: Floats, likeness: Floats, weight: float, floor: float) -> Floats:
+    """Pull a row of scores toward items that resemble the anchors.
+
+    Args:
+        scores: float32[n], -inf where an item is out.
+        likeness: float32[n], a distribution over items.
+        weight: of the likeness.
+        floor: added to the likeness.
+    """
+    return np.asarray((1 - weight) * scores + weight * np.log(likeness + floor), dtype=np.float32)
+
+
+def away_from(scores: Floats, resemblance: Floats, weight: float, threshold: float = 0.3) -> Floats:
+    """Push a row of scores away from disliked items: ``resemblance`` is the largest cosine to one of them."""
+    excess = np.clip((resemblance - threshold) / (1 - threshold), 0, 1)
+    return np.asarray(scores - weight * excess, dtype=np.float32)

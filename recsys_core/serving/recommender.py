@@ -1,0 +1,293 @@
+"""One release, opened and ready to answer: the only door between the recommender and everything above it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recsys_core.baselines.item_cf import ItemCF
+from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.catalog.filters import ItemFilter
+from recsys_core.catalog.interactions import InteractionLog
+from recsys_core.constraints.index import ConstraintIndex
+from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
+from recsys_core.errors import ReleaseError
+from recsys_core.generator.compact import CompactGenerator
+from recsys_core.generator.prepare import centred
+from recsys_core.generator.protocol import GenerateRequest, GenerateResult
+from recsys_core.ranking.mix import ServingConfig
+from recsys_core.releases.release import Release
+from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
+from recsys_core.serving.scoring import Query, Scorer
+from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
+
+ModelName = Literal["sidra", "generator", "item_cf", "popularity"]
+"""``sidra`` is what is served: the generator mixed with item-CF. The others stand beside it for comparison."""
+
+BATCH = 64
+"""Requests scored together at most; bounds memory."""
+
+REMEMBERED_FILTERS = 256
+"""Filters whose masks are kept."""
+
+ABLATED = 12
+"""Newest history items that are taken away one by one to find causes."""
+
+
+class SearchHit(BaseModel):
+    """One item found by meaning."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str
+    """Catalogue id."""
+    title: str
+    """Its title."""
+    similarity: float
+    """Cosine between query and item, -1 to 1."""
+
+
+class Recommender:
+    """Answers requests from one release. Safe to share between threads: nothing changes after opening but caches.
+
+    Use :meth:`open`.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        catalogue: Catalogue,
+        log: InteractionLog,
+        text: TextEncoder,
+        scorer: Scorer,
+        store: VectorStore,
+    ) -> None:
+        self.release = release
+        self.catalogue = catalogue
+        self.log = log
+        self.text = text
+        self.scorer = scorer
+        self.store = store
+        self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
+
+    @classmethod
+    def open(
+        cls,
+        release: Release,
+        *,
+        vector_store: Literal["chroma", "exact"] = "exact",
+        threads: int | None = None,
+        text_config: TextEncoderConfig | None = None,
+    ) -> Recommender:
+        """Load a release.
+
+        Args:
+            release: from the store.
+            vector_store: ``chroma`` opens the release's collection (one process may own it), ``exact`` compares with
+                every item in memory.
+            threads: processor threads for the model; the library's default when left out.
+            text_config: sentence encoder, when it isn't the default.
+
+        Raises:
+            ReleaseError: a part is missing, damaged, or doesn't fit the others.
+        """
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        catalogue = Catalogue.load(release.catalogue)
+        log = InteractionLog.load(release.interactions)
+        text_vectors = _vectors(release.text_vectors, len(catalogue))
+        item_vectors = _vectors(release.item_vectors, len(catalogue))
+        sids = _vectors(release.sids, len(catalogue))
+        encoder = TextEncoder(text_config)
+        index = ConstraintIndex.load(release.index)
+        if len(index) != len(catalogue):
+            raise ReleaseError(
+                f"{release.path}: the constraint index has {len(index)} items, the catalogue {len(catalogue)}; "
+                "run `sidra build` again"
+            )
+        scorer = Scorer(
+            generator=CompactGenerator.load(
+                release.generator, sids, centred(text_vectors), index, encoder.encode_texts
+            ),
+            item_cf=ItemCF.load(release.item_cf),
+            popularity=_vectors(release.popularity, len(catalogue)),
+            item_vectors=item_vectors,
+            serving=_serving(release.serving),
+        )
+        store: VectorStore
+        if vector_store == "chroma":
+            store = ChromaStore(catalogue, release.collection)
+        else:
+            store = ExactStore(catalogue, text_vectors)
+        return cls(release, catalogue, log, encoder, scorer, store)
+
+    def recommend(self, requests: Sequence[GenerateRequest], model: ModelName = "sidra") -> list[GenerateResult]:
+        """Answer a batch, one result a request, in order.
+
+        Args:
+            requests: what is wanted.
+            model: which ranking answers.
+
+        Raises:
+            UnknownItemError: an id that the catalogue doesn't have.
+            FilterError: a filter that the catalogue can't answer.
+        """
+        results: list[GenerateResult] = []
+        for start in range(0, len(requests), BATCH):
+            batch = requests[start : start + BATCH]
+            started = time.perf_counter()
+            queries = [self._query(request) for request in batch]
+            prepared = (time.perf_counter() - started) * 1e3
+            lists, timings = self.scorer.rank(queries, model)
+            timings = {"prepare": prepared, **timings}
+            shared = {name: round(ms / len(batch), 4) for name, ms in timings.items()}
+            for request, query, items in zip(batch, queries, lists, strict=True):
+                allowed = int(query.allowed.sum())
+                for item in items:
+                    item.item_id = self.catalogue.ids[int(item.item_id)]
+                results.append(
+                    GenerateResult(
+                        items=items,
+                        exhausted=allowed < request.k,
+                        allowed=allowed,
+                        cold_start=not request.history and not request.anchors,
+                        timings_ms=shared,
+                        release=self.release.id,
+                    )
+                )
+        return results
+
+    def history(self, user_id: str, limit: int | None = None) -> list[str] | None:
+        """Item ids of a user in the log, newest last; None for a user who isn't there."""
+        user = self.log.user(user_id)
+        if user is None:
+            return None
+        items = self.log.sequence(user)
+        return [self.catalogue.ids[i] for i in (items[-limit:] if limit else items)]
+
+    def ratings(self, user_id: str) -> dict[str, float]:
+        """Last value (rating, count) that a user gave each item; empty for a user who isn't there."""
+        user = self.log.user(user_id)
+        if user is None:
+            return {}
+        span = slice(int(self.log.offsets[user]), int(self.log.offsets[user + 1]))
+        values = self.log.values[span]
+        return {self.catalogue.ids[i]: float(v) for i, v in zip(self.log.items[span], values, strict=True)}
+
+    def search(self, text: str, k: int = 10, where: ItemFilter | None = None) -> list[SearchHit]:
+        """Items whose text means something near, best first."""
+        return self._hits(self.store.search(self.text.encode_texts([text])[0], k, where))
+
+    def similar(self, item_id: str, k: int = 10) -> list[SearchHit]:
+        """Items that resemble one item in text and behaviour, best first, itself left out."""
+        index = self.catalogue.index(item_id)
+        likeness = self.scorer.item_vectors @ self.scorer.item_vectors[index]
+        likeness[index] = -np.inf
+        best = np.argsort(-likeness, kind="stable")[: min(k, len(self.catalogue) - 1)]
+        return self._hits([(self.catalogue.ids[int(i)], float(likeness[i])) for i in best])
+
+    def evidence(self, item_id: str, request: GenerateRequest) -> Evidence:
+        """Why an item fits a request.
+
+        Each of the newest history items is taken away in turn; what the item's served score loses is that one's part.
+        """
+        index = self.catalogue.index(item_id)
+        history = self.catalogue.indices(request.history)
+        if request.anchors:
+            history = np.append(history, self.catalogue.indices(request.anchors))
+        tried = range(max(0, len(history) - ABLATED), len(history))
+        variants = [history, *(np.delete(history, n) for n in tried)]
+        scores, gain = self.scorer.score_item(index, variants, request.task, request.instruction)
+        causes = [
+            Cause(
+                item_id=self.catalogue.ids[int(history[n])],
+                title=self.catalogue.titles[int(history[n])],
+                drop=round(float(scores[0] - without), 4),
+            )
+            for n, without in zip(tried, scores[1:], strict=True)
+            if scores[0] - without > 0.02 and history[n] != index
+        ]
+        causes.sort(key=lambda cause: -cause.drop)
+        fields = request.filter.fields() if request.filter else set()
+        return Evidence(
+            item_id=item_id,
+            because_of=causes[:3],
+            matched_attributes=matched_attributes(self.catalogue, index, request.instruction, fields),
+            instruction_gain=round(gain, 4),
+        )
+
+    def warm(self) -> None:
+        """Load what is loaded lazily and answer once, so that the first person doesn't wait for it."""
+        self.text.warm()
+        self.recommend([GenerateRequest(instruction="something good", k=1)])
+
+    def close(self) -> None:
+        """Let go of the vector store."""
+        self.store.close()
+
+    def _hits(self, found: Sequence[tuple[str, float]]) -> list[SearchHit]:
+        titles = self.catalogue.titles
+        return [
+            SearchHit(item_id=item_id, title=titles[self.catalogue.index(item_id)], similarity=round(similarity, 6))
+            for item_id, similarity in found
+        ]
+
+    def _query(self, request: GenerateRequest) -> Query:
+        history = self.catalogue.indices(request.history)
+        anchors = self.catalogue.indices(request.anchors)
+        avoid = self.catalogue.indices(request.avoid)
+        allowed = self._mask(request.filter).copy()
+        allowed[self.catalogue.indices(request.exclude)] = False
+        allowed[anchors] = False
+        allowed[avoid] = False
+        if request.exclude_history:
+            allowed[history] = False
+        return Query(
+            history=np.append(history, anchors),
+            instruction=request.instruction,
+            task=request.task,
+            allowed=allowed,
+            anchors=anchors,
+            avoid=avoid,
+            k=request.k,
+            beam=request.beam,
+        )
+
+    def _mask(self, rule: ItemFilter | None) -> NDArray[np.bool_]:
+        if rule is None:
+            return np.ones(len(self.catalogue), dtype=bool)
+        key = rule.key()
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = rule.mask(self.catalogue)
+            self._masks[key] = mask
+            while len(self._masks) > REMEMBERED_FILTERS:
+                self._masks.popitem(last=False)
+        return mask
+
+
+def _vectors(path: Path, rows: int) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{path} can't be read ({error}); run `sidra build` again") from error
+    if len(array) != rows:
+        raise ReleaseError(f"{path} has {len(array)} rows for {rows} items; run `sidra build` again")
+    return array
+
+
+def _serving(path: Path) -> ServingConfig:
+    try:
+        return ServingConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise ReleaseError(f"{path} can't be read ({error}); run `sidra build` again") from error

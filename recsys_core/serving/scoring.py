@@ -1,0 +1,208 @@
+"""Scores for a batch of queries: search, item-CF, mixing, anchors and dislikes; arrays in, ranked lists out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_core.baselines.item_cf import ItemCF
+from recsys_core.baselines.popularity import popularity_probability
+from recsys_core.generator.compact import CompactGenerator, Encoded
+from recsys_core.generator.protocol import ScoredItem, Task
+from recsys_core.ranking.mix import ServingConfig, away_from, geometric, guided, toward_anchors
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A request in item indices.
+
+    Attributes:
+        history: int64[h], newest last, anchors at the end.
+        instruction: plain words.
+        task: the task.
+        allowed: bool[n_items].
+        anchors: int64[a].
+        avoid: int64[d].
+        k: how many items.
+        beam: how many prefixes.
+    """
+
+    history: Ints
+    instruction: str
+    task: Task
+    allowed: NDArray[np.bool_]
+    anchors: Ints
+    avoid: Ints
+    k: int
+    beam: int
+
+
+class Scorer:
+    """Everything of a release that scores.
+
+    Args:
+        generator: the compact generator.
+        item_cf: the partner.
+        popularity: int64[n_items] training counts.
+        item_vectors: float32[n_items, d], unit rows, for anchors and dislikes.
+        serving: what validation chose.
+    """
+
+    def __init__(
+        self,
+        generator: CompactGenerator,
+        item_cf: ItemCF,
+        popularity: NDArray[np.int64],
+        item_vectors: Floats,
+        serving: ServingConfig,
+    ) -> None:
+        self.generator = generator
+        self.item_cf = item_cf
+        self.popularity = popularity_probability(popularity)
+        self.item_vectors = item_vectors
+        self.serving = serving
+        self.sids = generator.model.sids.numpy()
+
+    def rank(self, queries: Sequence[Query], model: str) -> tuple[list[list[ScoredItem]], dict[str, float]]:
+        """Ranked lists; ``item_id`` holds the item index as text. Also milliseconds by stage, for the whole batch.
+
+        Ties go to the smaller item index.
+        """
+        timings: dict[str, float] = {}
+        clock = time.perf_counter()
+
+        def lap(name: str) -> None:
+            nonlocal clock
+            now = time.perf_counter()
+            timings[name] = timings.get(name, 0.0) + (now - clock) * 1e3
+            clock = now
+
+        allowed = np.stack([q.allowed for q in queries])
+        encoded = self.generator.encode([q.history for q in queries], [q.instruction for q in queries])
+        lap("encode")
+        if model in ("item_cf", "popularity"):
+            scores = self._baseline(queries, model)
+        else:
+            scores = self._search(encoded, queries, allowed, timings)
+            clock = time.perf_counter()
+            if model == "sidra":
+                scores = self._mixed(scores, queries)
+        scores[~allowed] = -np.inf
+        lap("mix")
+        chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
+        exact = self._exact(encoded, chosen)
+        lap("rank")
+        lists = [
+            [
+                ScoredItem(
+                    item_id=str(item),
+                    sid=self.sids[item].tolist(),
+                    log_probability=float(logp),
+                    score=float(scores[row, item]),
+                )
+                for item, logp in zip(items.tolist(), exact[row], strict=False)
+            ]
+            for row, items in enumerate(chosen)
+        ]
+        return lists, timings
+
+    def score_item(self, item: int, histories: Sequence[Ints], task: Task, instruction: str) -> tuple[Floats, float]:
+        """Served score of one item under several histories, and what the instruction adds under the first.
+
+        Returns:
+            float32[len(histories)] in nats, and the gain in nats (0 without an instruction).
+        """
+        mix = self.serving.mix(task)
+        column = np.full((len(histories), 1), item, dtype=np.int64)
+        words = [instruction] * len(histories)
+        logp = self.generator.log_probabilities(self.generator.encode(list(histories), words), column)[:, 0]
+        cf = self.item_cf.scores(list(histories))[:, item]
+        gain = 0.0
+        if instruction.strip():
+            silent = self.generator.log_probabilities(self.generator.encode([histories[0]], [""]), column[:1])
+            gain = float(logp[0] - silent[0, 0])
+        return geometric(logp, cf, mix.item_cf, self.serving.floor), gain
+
+    def _search(
+        self, encoded: Encoded, queries: Sequence[Query], allowed: NDArray[np.bool_], timings: dict[str, float]
+    ) -> Floats:
+        widths = np.array([q.beam for q in queries], dtype=np.int64)
+        pool = max(self.serving.pool, max(q.k for q in queries))
+        found, spent = self.generator.search(encoded, allowed, widths, pool)
+        timings.update(spent)
+        scores = np.full(allowed.shape, -np.inf, dtype=np.float32)
+        rows = np.broadcast_to(np.arange(len(queries))[:, None], found.items.shape)
+        real = found.items >= 0
+        scores[rows[real], found.items[real]] = found.log_probability[real]
+        return scores
+
+    def _mixed(self, generator: Floats, queries: Sequence[Query]) -> Floats:
+        cf = self.item_cf.scores([q.history for q in queries])
+        mixed = np.empty_like(generator)
+        sharpened = self._guided(generator, queries)
+        for row, query in enumerate(queries):
+            mix = self.serving.mix(query.task)
+            mixed[row] = geometric(sharpened[row], cf[row], mix.item_cf, self.serving.floor)
+            if len(query.anchors):
+                likeness = self._likeness(query.anchors)
+                mixed[row] = toward_anchors(mixed[row], likeness, self.serving.anchor_weight, self.serving.floor)
+            if len(query.avoid):
+                resemblance = (self.item_vectors @ self.item_vectors[query.avoid].T).max(axis=1)
+                mixed[row] = away_from(mixed[row], resemblance, self.serving.avoid_weight)
+        return mixed
+
+    def _guided(self, generator: Floats, queries: Sequence[Query]) -> Floats:
+        """Log-probabilities with the instruction's effect scaled, where a task asks for it."""
+        rows = [n for n, q in enumerate(queries) if q.instruction.strip() and self.serving.mix(q.task).guidance != 1.0]
+        if not rows:
+            return generator
+        silent = self.generator.encode([queries[n].history for n in rows], [""] * len(rows))
+        sharpened = generator.copy()
+        for place, row in enumerate(rows):
+            items = np.flatnonzero(np.isfinite(generator[row]))[None, :]
+            if not items.size:
+                continue
+            one = Encoded(silent.states[place : place + 1], silent.wish[place : place + 1])
+            plain = self.generator.log_probabilities(one, items)[0]
+            guidance = self.serving.mix(queries[row].task).guidance
+            sharpened[row, items[0]] = guided(generator[row, items[0]], plain, guidance)
+        return sharpened
+
+    def _likeness(self, anchors: Ints) -> Floats:
+        """A distribution over items by resemblance to the anchors: half behaviour, half item vectors."""
+        cosine = (self.item_vectors @ self.item_vectors[anchors].T).max(axis=1)
+        near = np.exp(12.0 * (cosine - 1.0))
+        return np.asarray(0.5 * self.item_cf.scores([anchors])[0] + 0.5 * near / near.sum(), dtype=np.float32)
+
+    def _baseline(self, queries: Sequence[Query], model: str) -> Floats:
+        if model == "popularity":
+            return np.tile(np.log(self.popularity), (len(queries), 1))
+        return np.asarray(
+            np.log(self.item_cf.scores([q.history for q in queries]) + self.serving.floor), dtype=np.float32
+        )
+
+    def _exact(self, encoded: Encoded, chosen: Sequence[Ints]) -> Floats:
+        """Exact log-probabilities of the chosen items: float32[B, longest], whatever ranked them."""
+        longest = max([1, *(len(items) for items in chosen)])
+        padded = np.full((len(chosen), longest), -1, dtype=np.int64)
+        for row, items in enumerate(chosen):
+            padded[row, : len(items)] = items
+        return self.generator.log_probabilities(encoded, padded)
+
+
+def _top(scores: Floats, k: int) -> Ints:
+    """Indices of the k best finite scores, best first, ties by index: float32[n] to int64[<= k]."""
+    possible = np.flatnonzero(scores > -np.inf)
+    if len(possible) > 4 * k:
+        part = np.argpartition(-scores[possible], k - 1)[:k]
+        # everything that ties with the last place competes for it by index
+        possible = possible[scores[possible] >= scores[possible][part].min()]
+    order = np.lexsort((possible, -scores[possible]))[:k]
+    return possible[order].astype(np.int64)
