@@ -134,6 +134,7 @@ def conversation_figures(results: Sequence[ConversationResult], repeats: int) ->
     figures: dict[str, float] = {
         "conversations": len(played),
         "conversations_passed": sum(r.passed for r in played),
+        "conversations_failed": sum(not r.passed for r in played),
         "conversations_skipped": len(results) - len(played),
         "pass_rate": sum(r.passes for r in played) / max(sum(len(r.runs) for r in played), 1),
         f"pass_power_{repeats}": sum(r.passed for r in played) / max(len(played), 1),

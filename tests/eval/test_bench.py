@@ -1,0 +1,60 @@
+"""The benches count what they say and report faults."""
+
+import pytest
+
+from eval.bench.api import TurnTime, turn_figures
+from eval.bench.generate import bench_generate, peak_memory_mb
+
+
+@pytest.fixture
+def open_recommender(recommender):
+    recommender.warm = lambda: None
+    return recommender
+
+
+def test_generate_reports_every_promised_figure(open_recommender):
+    report = bench_generate(
+        open_recommender, requests=25, batches=2, validity=60, seed=1, command="sidra bench generate"
+    )
+    for name in ("latency_ms_p50", "latency_ms_p99", "latency_new_instruction_ms_p50", "requests_per_s_batch32"):
+        assert report.figures[name] > 0
+    assert report.figures["latency_ms_p50"] <= report.figures["latency_ms_p99"]
+    assert report.figures["invalid_items"] == 0
+    assert report.figures["random_requests"] == 60
+    assert 10 < report.figures["peak_memory_mb"] < 100_000
+    assert report.detail["batch"] == 32
+
+
+def test_generate_counts_faults(open_recommender):
+    open_recommender.mistakes.add("filter")
+    report = bench_generate(open_recommender, requests=25, batches=1, validity=60, command="x")
+    assert report.figures["invalid_items"] > 0
+    assert report.detail["validity"]["examples"]
+
+
+def test_new_instructions_are_new(open_recommender):
+    texts = []
+    original = open_recommender.recommend
+    open_recommender.recommend = lambda requests, model="sidra": (
+        texts.append([r.instruction for r in requests]) or original(requests, model)
+    )
+    bench_generate(open_recommender, requests=30, batches=1, validity=0, command="x")
+    single = [t[0] for t in texts if len(t) == 1]
+    new = [t for t in single if ", take " in t]
+    assert len(set(new)) == 30
+
+
+def test_turn_figures():
+    turns = [
+        TurnTime(say="a", first=True, first_cards_s=1.0, first_words_s=2.0, total_s=3.0, degraded=False),
+        TurnTime(say="b", first=False, first_cards_s=3.0, first_words_s=4.0, total_s=5.0, degraded=True),
+        TurnTime(say="c", first=False, first_cards_s=None, first_words_s=6.0, total_s=7.0, degraded=False, failed="x"),
+    ]
+    figures = turn_figures(turns, ".none")
+    assert figures["first_cards_s_p50.none"] == 2.0
+    assert figures["first_words_s_p50.none"] == 4.0
+    assert (figures["turns.none"], figures["degraded_turns.none"], figures["failed_turns.none"]) == (3, 1, 1)
+
+
+def test_peak_memory_is_in_megabytes():
+    assert 10 < peak_memory_mb() < 100_000
