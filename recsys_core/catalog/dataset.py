@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.items import FieldKind
+from recsys_core.catalog.rejects import no_rejects
 from recsys_core.durable import digest, free_space, is_disk_full, sha256_file, sync_folder, sync_tree, write_json
 from recsys_core.errors import DataError
 
@@ -29,7 +30,6 @@ INFO = "dataset.json"
 REJECTS = "rejects.csv"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SHOWN = 80
 
 
 class DatasetInfo(BaseModel):
@@ -61,21 +61,6 @@ class DatasetInfo(BaseModel):
     """Hash of the two Parquet files; the same data gives the same hash."""
     created: str
     """When it was imported, ISO 8601 in UTC."""
-
-
-class Reject(BaseModel):
-    """One row that was refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    file: str
-    """Name of the input file."""
-    row: int
-    """Row number as an editor shows it: the header of a CSV file is row 1."""
-    reason: str
-    """Why, in words."""
-    value: str = ""
-    """The offending value, shortened."""
 
 
 class ImportReport(BaseModel):
@@ -132,14 +117,25 @@ def write_dataset(
     *,
     source: str,
     licence: str = "",
-    rejects: Sequence[Reject] = (),
+    rejects: pl.DataFrame | None = None,
     notes: Sequence[str] = (),
 ) -> ImportReport:
     """Write a data set into ``out_dir/name``; it appears there complete or not at all.
 
+    Args:
+        out_dir: folder of all data sets.
+        name: of this one; an earlier one of the same name is replaced.
+        catalogue: its items.
+        log: its interactions, as indices into ``catalogue``.
+        source: where the data came from, in words.
+        licence: what may be done with it, in words.
+        rejects: refused rows (file, row, reason, value), written to ``rejects.csv``.
+        notes: plain sentences that go into the report.
+
     Raises:
         DataError: the name can't be a folder name, or the disk is full.
     """
+    rejects = no_rejects() if rejects is None else rejects
     with _new_folder(out_dir, name) as folder:
         catalogue.save(folder / ITEMS)
         log.save(folder / INTERACTIONS)
@@ -151,44 +147,21 @@ def write_dataset(
             items=len(catalogue),
             users=log.n_users,
             interactions=len(log),
-            rejected=len(rejects),
+            rejected=rejects.height,
             fields={field: spec.kind for field, spec in catalogue.fields.items()},
             content_sha256=digest(sha256_file(folder / ITEMS), sha256_file(folder / INTERACTIONS)),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         write_json(folder / INFO, info.model_dump(mode="json"))
-        write_rejects(folder / REJECTS, rejects)
+        rejects.write_csv(folder / REJECTS)
     final = Path(out_dir) / name
     return ImportReport(
         path=final,
         info=info,
-        rejects_path=final / REJECTS if rejects else None,
-        reasons=count_reasons(rejects),
+        rejects_path=final / REJECTS if rejects.height else None,
+        reasons={reason: count for reason, count in rejects["reason"].value_counts(sort=True).iter_rows()},
         notes=list(notes),
     )
-
-
-def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
-    """Write refused rows as CSV: file, row, reason, value."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "row", "reason", "value"])
-        writer.writerows([r.file, r.row, r.reason, r.value] for r in rejects)
-
-
-def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
-    """How many rows were refused for each reason, most frequent first."""
-    counts: dict[str, int] = {}
-    for reject in rejects:
-        counts[reject.reason] = counts.get(reject.reason, 0) + 1
-    return dict(sorted(counts.items(), key=lambda pair: -pair[1]))
-
-
-def shorten(value: object) -> str:
-    """A value as it may be shown in a message or a reject file: one printable line of at most 80 characters."""
-    text = "" if value is None else str(value)[: _SHOWN * 4]
-    text = "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def check_name(name: str) -> None:
