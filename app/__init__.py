@@ -1,0 +1,1 @@
+"""The doors: HTTP API, chat page and command line."""

@@ -1,0 +1,47 @@
+"""The HTTP API: one app, one runtime. Routes live in `app.routes`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import failures
+from app.middleware import BearerKey, BodyLimit, Measure
+from app.routes import chat, health, info, items, recommend, threads, users
+from app.runtime import Runtime
+from app.settings import Settings, load_settings
+
+_DESCRIPTION = 'Recommendations by conversation. Errors are `{"error": {"type", "message", "param"}}`.'
+
+
+def create_app(settings: Settings | None = None, runtime: Runtime | None = None) -> FastAPI:
+    """The API.
+
+    Args:
+        settings: what is in force; None reads the environment.
+        runtime: what to serve from; None opens the current release in the background once the port is open.
+    """
+    settings = settings or (runtime.settings if runtime is not None else load_settings())
+    runtime = runtime or Runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime.start()
+        try:
+            yield
+        finally:
+            await runtime.close()
+
+    app = FastAPI(title="Sidra", version=info.version(), description=_DESCRIPTION, lifespan=lifespan)
+    app.state.runtime = runtime
+    failures.install(app)
+    for module in (health, info, recommend, chat, items, users, threads):
+        app.include_router(module.router)
+    # The last one added is the first one passed.
+    app.add_middleware(BodyLimit, limit=settings.body_bytes)
+    if settings.key is not None:
+        app.add_middleware(BearerKey, key=settings.key)
+    app.add_middleware(Measure, metrics=runtime.metrics)
+    return app

@@ -1,0 +1,265 @@
+"""A small client of the HTTP API. The page, the terminal chat and the evaluation all come through here.
+
+Knows the wire format and nothing of the rooms behind the API.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+Json = dict[str, Any]
+_QUICK = httpx.Timeout(10.0, connect=3.0)
+_TURN = httpx.Timeout(90.0, connect=3.0)
+
+
+class ClientError(Exception):
+    """The API refused or failed.
+
+    Args:
+        status: HTTP status; 0 when there was no answer.
+        kind: the error's `type`.
+        message: one sentence for people.
+        param: the field that is to blame.
+    """
+
+    def __init__(self, status: int, kind: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.param = param
+
+
+class Unreachable(ClientError):
+    """Nobody answers at the address, or the connection broke."""
+
+    def __init__(self, base_url: str, why: str) -> None:
+        super().__init__(
+            0, "unreachable", f"the API at {base_url} does not answer ({why}); start it with `sidra serve`"
+        )
+
+
+class NotReadyYet(ClientError):
+    """The API is up and still loading."""
+
+
+class SidraClient:
+    """Talks to one API.
+
+    Args:
+        base_url: address without `/v1`.
+        api_key: sent as a bearer key when given.
+        transport: another way to reach the app, for tests.
+    """
+
+    def __init__(
+        self, base_url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        # The API is often on this machine; a proxy of the environment would only be in the way of a loopback address.
+        local = httpx.URL(self.base_url).host in {"127.0.0.1", "localhost", "::1"}
+        self._http = httpx.Client(
+            base_url=self.base_url, headers=headers, timeout=_QUICK, transport=transport, trust_env=not local
+        )
+
+    def __enter__(self) -> SidraClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    # --- what is there ---
+
+    def alive(self) -> bool:
+        """Does the process answer at all."""
+        try:
+            return self._http.get("/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def ready(self) -> Json:
+        """`{"ready", "message", "stages"}`, also while it isn't ready.
+
+        Raises:
+            Unreachable: nobody answers.
+        """
+        response = self._send("GET", "/readyz")
+        if response.status_code not in {200, 503}:
+            raise _failure(response)
+        body: Json = response.json()
+        return body
+
+    def info(self) -> Json:
+        """Release, fields, language model, limits."""
+        return self._json("GET", "/v1/info")
+
+    def models(self) -> list[str]:
+        """Names of the chat models."""
+        return [model["id"] for model in self._json("GET", "/v1/models")["data"]]
+
+    # --- recommending ---
+
+    def recommend(self, **body: Any) -> Json:
+        """`POST /v1/recommend`; keywords are the body's fields, those that are None are left out."""
+        return self._json(
+            "POST", "/v1/recommend", json={name: value for name, value in body.items() if value is not None}
+        )
+
+    def search(self, query: str, k: int = 10) -> list[Json]:
+        """Items nearest in meaning."""
+        found: list[Json] = self._json("GET", "/v1/items/search", params={"q": query, "k": k})  # type: ignore[assignment]
+        return found
+
+    def item(self, item_id: str) -> Json:
+        """One item."""
+        return self._json("GET", f"/v1/items/{_path(item_id)}")
+
+    # --- users ---
+
+    def feedback(self, user_id: str, item_id: str, value: int, thread_id: str | None = None) -> Json:
+        """A thumb: -1, 1, or 0 to take it back."""
+        body = {"user_id": user_id, "item_id": item_id, "value": value, "thread_id": thread_id}
+        return self._json("POST", "/v1/feedback", json=body)
+
+    def profile(self, user_id: str) -> Json:
+        """Readable facts about a user."""
+        return self._json("GET", f"/v1/users/{_path(user_id)}/profile")
+
+    def forget(self, user_id: str) -> Json:
+        """Forget threads, checkpoints and thumbs of a user."""
+        return self._json("DELETE", f"/v1/users/{_path(user_id)}/profile")
+
+    # --- conversations ---
+
+    def threads(self, user_id: str) -> list[Json]:
+        """A user's conversations, last used first."""
+        found: list[Json] = self._json("GET", f"/v1/users/{_path(user_id)}/threads")  # type: ignore[assignment]
+        return found
+
+    def thread(self, thread_id: str, user_id: str) -> Json:
+        """The messages of a conversation."""
+        return self._json("GET", f"/v1/threads/{_path(thread_id)}", params={"user": user_id})
+
+    def delete_thread(self, thread_id: str, user_id: str) -> Json:
+        """Delete a conversation."""
+        return self._json("DELETE", f"/v1/threads/{_path(thread_id)}", params={"user": user_id})
+
+    def chat(
+        self,
+        message: str,
+        *,
+        user: str | None = None,
+        thread_id: str | None = None,
+        filter: Json | None = None,
+        k: int = 5,
+        earlier: Sequence[Json] = (),
+    ) -> Iterator[Json]:
+        """One turn, event by event; stop iterating (or `close()` the iterator) to cancel it.
+
+        Yields:
+            Objects with `type`: `start` (user, thread_id, turn, release), `step` (node, status, ms, detail), `slate`
+            (cards, final, note), `token` (text), last `end` (text, cards, degraded, ...) or `error` (code, message).
+
+        Raises:
+            ClientError: the turn was refused before it began.
+            Unreachable: the connection failed or broke.
+        """
+        body: Json = {
+            "model": "sidra",
+            "stream": True,
+            "k": k,
+            "messages": [*earlier, {"role": "user", "content": message}],
+        }
+        body |= {n: v for n, v in {"user": user, "thread_id": thread_id, "filter": filter}.items() if v is not None}
+        text: list[str] = []
+        cards: list[Json] = []
+        try:
+            with self._http.stream("POST", "/v1/chat/completions", json=body, timeout=_TURN) as response:
+                if response.status_code != 200:
+                    response.read()
+                    raise _failure(response)
+                for line in response.iter_lines():
+                    if not line.startswith("data: "):
+                        continue
+                    if line == "data: [DONE]":
+                        return
+                    for event in _events(json.loads(line[6:])):
+                        if event["type"] == "token":
+                            text.append(event["text"])
+                        elif event["type"] == "slate":
+                            cards = event["cards"]
+                        elif event["type"] == "end":
+                            event |= {"text": "".join(text), "cards": cards}
+                        yield event
+        except httpx.HTTPError as error:
+            raise Unreachable(self.base_url, _why(error)) from error
+
+    # --- plumbing ---
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise Unreachable(self.base_url, _why(error)) from error
+
+    def _json(self, method: str, path: str, **options: Any) -> Json:
+        response = self._send(method, path, **options)
+        if response.status_code != 200:
+            raise _failure(response)
+        body: Json = response.json()
+        return body
+
+
+def _events(chunk: Json) -> Iterator[Json]:
+    if "error" in chunk:
+        yield {"type": "error", "code": chunk["error"]["type"], "message": chunk["error"]["message"]}
+        return
+    choice = chunk["choices"][0]
+    if "step" in chunk:
+        yield {"type": "step", **chunk["step"]}
+    if "slate" in chunk:
+        yield {
+            "type": "slate",
+            "cards": chunk["slate"],
+            "final": chunk.get("slate_final", True),
+            "note": chunk.get("slate_note", ""),
+        }
+    if choice["delta"].get("content"):
+        yield {"type": "token", "text": choice["delta"]["content"]}
+    if "sidra" in chunk:
+        yield {"type": "end" if choice["finish_reason"] else "start", **chunk["sidra"]}
+
+
+def _failure(response: httpx.Response) -> ClientError:
+    try:
+        error = response.json()["error"]
+        kind, message, param = error["type"], error["message"], error.get("param")
+    except (ValueError, KeyError, TypeError):
+        kind, message, param = "http_error", f"the API answered {response.status_code}", None
+    made = NotReadyYet if response.status_code == 503 else ClientError
+    return made(response.status_code, kind, message, param)
+
+
+def _path(part: str) -> str:
+    return quote(part, safe="")
+
+
+def _why(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectError):
+        return "connection refused"
+    if isinstance(error, httpx.TimeoutException):
+        return "timed out"
+    return type(error).__name__

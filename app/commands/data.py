@@ -1,0 +1,7 @@
+"""`sidra import` and `sidra build`."""
+
+from __future__ import annotations
+
+
+def register(cli):
+    pass

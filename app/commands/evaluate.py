@@ -1,0 +1,121 @@
+"""`sidra eval` and `sidra bench`: measuring what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.terminal import Bar, Failed, JsonFlag, console, say
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+Home = Annotated[Path | None, typer.Option(help="Folder of releases.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the groups."""
+    evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
+    evaluate.command("offline")(offline)
+    evaluate.command("conversations")(conversations)
+    cli.add_typer(evaluate, name="eval")
+
+
+def offline(
+    models: Annotated[list[str] | None, typer.Option("--model", help="Model to measure; repeat. Default all.")] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="A random sample of so many users.")] = None,
+    split: Annotated[str, typer.Option(help="test, or validation while choosing settings.")] = "test",
+    seed: Seed = 0,
+    html: Annotated[Path | None, typer.Option(help="Where the page with plots goes.")] = None,
+    release: Annotated[str | None, typer.Option(help="Release to measure; default the current one.")] = None,
+    home: Home = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Recall, NDCG, MRR and list measures with intervals, for all models in one run; JSON and a page with plots."""
+    from app.commands.recommend import open_recommender
+    from app.settings import load_settings
+    from eval.offline import MODELS, evaluate_offline
+    from eval.report_html import write_html
+
+    if split not in {"test", "validation"}:
+        raise typer.BadParameter("--split is test or validation")
+    unknown = set(models or ()) - set(MODELS)
+    if unknown:
+        raise typer.BadParameter(f"--model is one of {', '.join(MODELS)}, not {sorted(unknown)[0]!r}")
+    settings = load_settings(home=home)
+    recommender = open_recommender(settings, release)
+    try:
+        with Bar() as bar:
+            report = evaluate_offline(
+                recommender,
+                tuple(models or MODELS),
+                seed=seed,
+                users=users,
+                split=split,  # type: ignore[arg-type]
+                progress=bar,
+            )
+    finally:
+        recommender.close()
+    page = write_html(report, html or settings.home / "reports" / f"offline-{report.context.release}.html")
+    _tell(report, json_)
+    say(f"Page with plots: {page}")
+
+
+def conversations(
+    folder: Annotated[Path | None, typer.Option(help="Folder of scripts; default those of Sidra.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Play only this script; repeat.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=20, help="Play each so many times; all must pass.")] = 1,
+    user: Annotated[str | None, typer.Option(help="A user with a history, for scripts that need one.")] = None,
+    llm: Annotated[str | None, typer.Option(help="Language model of an API started for this.")] = None,
+    seed: Seed = 0,
+    home: Home = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Play scripted conversations over HTTP and check validity, filters and grounding, not wording.
+
+    Uses the API at SIDRA_API_URL if that is set, else starts one for the purpose.
+    """
+    from app.client import SidraClient
+    from app.settings import load_settings
+    from eval.conversation_runner import run_conversations
+    from eval.script import SCRIPTS, load_scripts
+
+    settings = load_settings(home=home, llm=llm)
+    scripts = load_scripts(folder or SCRIPTS, tuple(only or ()))
+    with running_api(settings) as address, SidraClient(address, settings.key) as client, Bar() as bar:
+        report = run_conversations(client, scripts, repeats=repeats, known_user=user, seed=seed, progress=bar)
+    _tell(report, json_)
+    failed = report.figures["conversations"] - report.figures["conversations_passed"]
+    if failed:
+        raise Failed(f"{failed:g} conversations failed; the reasons stand in the detail of --json")
+
+
+@contextmanager
+def running_api(settings: Settings) -> Iterator[str]:
+    """The address of the API in the settings, or of one that runs for as long as this is open."""
+    if settings.api_url:
+        yield settings.client_url
+        return
+    from eval.server import api_server
+
+    say("Starting an API for this measurement ...")
+    with api_server({"home": str(settings.home), "llm": settings.llm}, api_key=settings.key) as address:
+        yield address
+
+
+def _tell(report: Any, json_: bool) -> None:
+    if json_:
+        typer.echo(report.to_json())
+        return
+    from rich.table import Table
+
+    table = Table("figure", "value", box=None, header_style="bold")
+    table.columns[1].justify = "right"
+    for name, value in report.figures.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) and not value.is_integer() else f"{value:g}")
+    console().print(table)

@@ -1,0 +1,129 @@
+"""`sidra recommend`: one list, in process, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.terminal import JsonFlag, console, emit, say
+
+if TYPE_CHECKING:
+    from app.schemas import RecommendAnswer
+    from app.settings import Settings
+    from recsys_core.serving.recommender import Recommender
+
+_FILTER_HELP = "field=value, field!=value, field>=n, field<=n, field=a..b, or a JSON rule; repeat for several."
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command("recommend")(recommend)
+
+
+def recommend(
+    user: Annotated[str | None, typer.Option(help="Whose history and thumbs to use.")] = None,
+    history: Annotated[
+        list[str] | None, typer.Option(help="An item id, oldest first; repeat. Instead of --user.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="for_you, query, category, long_tail, discover, season or holiday.")
+    ] = "for_you",
+    instruction: Annotated[str, typer.Option(help="What is wanted, in plain words.")] = "",
+    filters: Annotated[list[str] | None, typer.Option("--filter", help=_FILTER_HELP)] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="An item id that must not come; repeat.")] = None,
+    like: Annotated[list[str] | None, typer.Option(help="An item id the list should resemble; repeat.")] = None,
+    k: Annotated[int, typer.Option(min=1, max=500, help="How many items.")] = 10,
+    beam: Annotated[int, typer.Option(min=1, max=1000, help="Width of the search.")] = 20,
+    model: Annotated[str, typer.Option(help="sidra, generator, item_cf or popularity.")] = "sidra",
+    release: Annotated[str | None, typer.Option(help="Release to ask; default the current one.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Recommend items for a user, a history, an instruction, or all three."""
+    from pydantic import ValidationError
+
+    from app.commands.filter_syntax import parse_filters
+    from app.recommending import answer
+    from app.schemas import RecommendBody
+    from app.settings import load_settings
+
+    settings = load_settings(home=home)
+    try:
+        rule = parse_filters(filters or [])
+        body = RecommendBody(
+            user_id=user,
+            history=history or [],
+            task=task,  # type: ignore[arg-type]
+            instruction=instruction,
+            filter=rule,
+            exclude=exclude or [],
+            anchors=like or [],
+            k=k,
+            beam=beam,
+            model=model,  # type: ignore[arg-type]
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise typer.BadParameter(f"{name}: {first['msg']}") from error
+    recommender = open_recommender(settings, release)
+    try:
+        result = answer(recommender, body, stored_thumbs(settings, user))
+    finally:
+        recommender.close()
+    if json_:
+        emit(result.model_dump(mode="json"))
+    else:
+        _draw(result, recommender.catalogue.item_noun)
+
+
+def open_recommender(settings: Settings, release_id: str | None = None) -> Recommender:
+    """The recommender of a release.
+
+    Raises:
+        ReleaseError: there is none, or it can't be read.
+    """
+    from recsys_core.releases.store import ReleaseStore
+    from recsys_core.serving.recommender import Recommender
+
+    return Recommender.open(ReleaseStore(settings.home).open(release_id), vector_store=settings.vector_store)
+
+
+def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
+    """The thumbs of a user from earlier conversations on this machine."""
+    path = settings.home / "conversations" / "conversations.sqlite"
+    if user is None or not path.is_file():
+        return {}
+    from agents.memory import Database, FeedbackStore
+
+    database = Database(path)
+    try:
+        return FeedbackStore(database).of(user)
+    finally:
+        database.close()
+
+
+def _draw(result: RecommendAnswer, noun: str) -> None:
+    from rich.table import Table
+
+    for note in result.notes:
+        say(note)
+    if not result.items:
+        say(f"No {noun} are allowed by the filter and the exclusions.")
+        return
+    names = list(dict.fromkeys(name for item in result.items for name in item.attributes))[:4]
+    table = Table("#", "id", "title", *names, "log p", box=None, header_style="bold")
+    for place, item in enumerate(result.items, 1):
+        facts = [_plain(item.attributes.get(name)) for name in names]
+        table.add_row(str(place), item.item_id, item.title, *facts, f"{item.log_probability:.2f}")
+    console().print(table)
+    took = sum(result.timings_ms.values())
+    say(f"{result.allowed} {noun} allowed, {took:.0f} ms, release {result.release}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value[:3])
+    return "" if value is None else str(value)

@@ -1,0 +1,74 @@
+"""One recommend call from a body to an answer with titles; the same for the API and the command line. Blocking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.schemas import RecommendAnswer, RecommendBody, RecommendedItem
+from recsys_core.generator.protocol import GenerateRequest
+
+if TYPE_CHECKING:
+    from recsys_core.serving.recommender import Recommender
+
+_MAX_AVOID = 200
+
+
+def personalise(
+    recommender: Recommender, body: RecommendBody, feedback: dict[str, int]
+) -> tuple[GenerateRequest, list[str]]:
+    """The request with the user's history and thumbs put in.
+
+    Args:
+        recommender: the open release.
+        body: what was asked; a history given in it is taken as it is.
+        feedback: the user's thumbs by item id, -1 or 1, oldest first.
+
+    Returns:
+        The request and sentences about anything unusual.
+    """
+    notes: list[str] = []
+    history = list(body.history)
+    if body.user_id is not None and not history:
+        known = recommender.history(body.user_id)
+        if known is None:
+            notes.append(f"user {body.user_id!r} has no history in this release, so this is a cold start")
+        history = list(known or [])
+    avoid = list(body.avoid)
+    if body.use_feedback and feedback:
+        liked = [item for item, value in feedback.items() if value > 0 and item not in history]
+        history += liked
+        fresh = [item for item, value in reversed(feedback.items()) if value < 0 and item not in avoid]
+        avoid += fresh[: max(0, _MAX_AVOID - len(avoid))]
+        if liked or fresh:
+            notes.append(f"{len(liked)} thumbs up and {len(fresh)} thumbs down of this user were used")
+    fields = set(GenerateRequest.model_fields) - {"history", "avoid"}
+    plain = {name: getattr(body, name) for name in fields}
+    return GenerateRequest(**plain, history=history, avoid=avoid), notes
+
+
+def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, int] | None = None) -> RecommendAnswer:
+    """Ask the recommender and add titles and facts.
+
+    Raises:
+        UnknownItemError: the body names an item that isn't in the catalogue.
+        FilterError: the filter names an unknown field or a comparison its kind doesn't allow.
+    """
+    # Thumbs may be older than the release: an item that has left the catalogue says nothing any more.
+    thumbs = {item: value for item, value in (feedback or {}).items() if item in recommender.catalogue}
+    request, notes = personalise(recommender, body, thumbs)
+    result = recommender.recommend([request], body.model)[0]
+    items = []
+    for scored in result.items:
+        item = recommender.catalogue.get(scored.item_id)
+        items.append(RecommendedItem(**scored.model_dump(), title=item.title, attributes=item.attributes))
+    return RecommendAnswer(
+        user_id=body.user_id,
+        model=body.model,
+        items=items,
+        exhausted=result.exhausted,
+        allowed=result.allowed,
+        cold_start=result.cold_start,
+        timings_ms=result.timings_ms,
+        release=result.release,
+        notes=notes + result.notes,
+    )

@@ -1,0 +1,29 @@
+"""Recommendations without a conversation."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter
+
+from app.failures import ApiError
+from app.recommending import answer
+from app.routes.common import ERRORS, RuntimeDep
+from app.schemas import RecommendAnswer, RecommendBody
+
+router = APIRouter(prefix="/v1", tags=["recommend"], responses=ERRORS)
+
+
+@router.post("/recommend")
+async def recommend(body: RecommendBody, runtime: RuntimeDep) -> RecommendAnswer:
+    """The best `k` items for a user, a history, an instruction, or all three, under a filter."""
+    recommender = runtime.recommender
+    if body.k > runtime.settings.max_k:
+        raise ApiError(422, "invalid_request", f"k: at most {runtime.settings.max_k} (setting SIDRA_MAX_K)", "k")
+    feedback = {}
+    if body.user_id is not None and body.use_feedback:
+        feedback = await runtime.run(runtime.conversations.feedback.of, body.user_id)
+    begun = time.perf_counter()
+    result = await runtime.run(answer, recommender, body, feedback)
+    runtime.metrics.recommend(body.model, time.perf_counter() - begun)
+    return result

@@ -1,0 +1,131 @@
+"""Everything that can be set, under the prefix `SIDRA_`, from the environment or a `.env` file.
+
+Knows nothing of the rooms below, not even their errors: the page may import this and may not import those.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SIDRA_"
+
+
+class SettingsError(Exception):
+    """A setting that can't be used; the sentence names its variable."""
+
+
+class Settings(BaseSettings):
+    """One object for all commands; every field is the variable `SIDRA_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    home: Path = Path("var")
+    """Where data sets, releases and conversations live."""
+    cache_dir: Path = Path("~/.cache/sidra")
+    """Where downloads and text vectors are kept between builds."""
+    dataset: str = "movielens-100k"
+    """Data set that `sidra run` imports and `sidra build` builds from."""
+
+    host: str = "127.0.0.1"
+    """Address the API and the page listen on."""
+    port: int = Field(default=8017, ge=1, le=65535)
+    """Port of the API."""
+    ui_port: int = Field(default=8018, ge=1, le=65535)
+    """Port of the chat page."""
+    api_url: str | None = None
+    """API that the page, `sidra chat` and the evaluation talk to; None is the one on this machine."""
+    api_key: SecretStr | None = None
+    """When set, every `/v1` route wants `Authorization: Bearer <key>`."""
+
+    llm: Literal["embedded", "none", "openai", "scripted"] = "embedded"
+    """Language model: built in, none (rules only), any OpenAI-compatible address, or answers from a file."""
+    llm_base_url: str | None = None
+    """`openai`: address up to and with `/v1`."""
+    llm_api_key: SecretStr | None = None
+    """`openai`: its key."""
+    llm_model: str | None = None
+    """`openai`: model name."""
+    llm_gguf: Path | None = None
+    """`embedded`: weights of one's own instead of the pinned ones."""
+    llm_script: Path | None = None
+    """`scripted`: YAML or JSON file of answers."""
+    llm_threads: int = Field(default=2, ge=1, le=64)
+    """`embedded`: CPU threads."""
+    llm_start_s: float = Field(default=120.0, gt=0)
+    """Seconds the API waits for the language model before it answers by rules and says so."""
+
+    vector_store: Literal["chroma", "exact"] = "exact"
+    """Index behind the item search."""
+    workers: int = Field(default=2, ge=1, le=64)
+    """Recommender calls that may run at the same time."""
+    max_waiting: int = Field(default=128, ge=1)
+    """Recommender calls that may wait for a worker; more are refused with 503."""
+    max_turns: int = Field(default=32, ge=1)
+    """Conversation turns that may run at the same time; more are refused with 503."""
+    body_bytes: int = Field(default=1_000_000, ge=1_000)
+    """Largest request body."""
+    message_chars: int = Field(default=4000, ge=1)
+    """Longest message of a conversation."""
+    max_k: int = Field(default=100, ge=1, le=500)
+    """Most items one answer may hold."""
+
+    @field_validator("llm", mode="before")
+    @classmethod
+    def _llm_lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("cache_dir", "home", "llm_gguf", "llm_script")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value is not None else None
+
+    @property
+    def client_url(self) -> str:
+        """Address a client on this machine uses for the API."""
+        if self.api_url:
+            return self.api_url.rstrip("/")
+        return f"http://{reachable_host(self.host)}:{self.port}"
+
+    @property
+    def page_url(self) -> str:
+        """Address of the chat page for a browser on this machine."""
+        return f"http://{reachable_host(self.host)}:{self.ui_port}"
+
+    @property
+    def key(self) -> str | None:
+        """The API key in the clear, for the client that has to send it."""
+        return self.api_key.get_secret_value() if self.api_key else None
+
+
+def reachable_host(host: str) -> str:
+    """The address to connect to for a listener on `host` (a wildcard listens everywhere but is no address)."""
+    if host in {"0.0.0.0", "::", ""}:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from environment and `.env`; overrides that are not None win.
+
+    Raises:
+        SettingsError: a value can't be used; the sentence names the variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else PREFIX
+        raise SettingsError(f"{name}: {first['msg'].lower()}; run `sidra doctor` to see all settings") from error
+
+
+def unknown_variables(environment: Iterable[str] | None = None) -> list[str]:
+    """Variables that start with `SIDRA_` and set nothing: most often a slip of the pen."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    names = os.environ if environment is None else environment
+    return sorted(name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known)
