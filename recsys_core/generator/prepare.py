@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,33 @@ def centred(text: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(moved / np.maximum(norms, 1e-6), dtype=np.float32)
 
 
+class Prepared(NamedTuple):
+    """The instruction bank of a catalogue.
+
+    Attributes:
+        sampler: chooses instructions.
+        wordings: every sentence, in the order of the sampler's rows.
+        top_attribute: int64[n_items], broad class of each item.
+    """
+
+    sampler: InstructionSampler
+    wordings: list[str]
+    top_attribute: Ints
+
+
+def prepare_sampler(catalogue: Catalogue, split: Split, text: NDArray[np.float32], *, seed: int) -> Prepared:
+    """Build the instruction bank; arguments as in :func:`prepare_training`."""
+    counts = popularity(split.train_items, len(catalogue))
+    conditions = training_conditions(catalogue, counts, seed)
+    for_you = sorted({w for w in FOR_YOU_WORDINGS if w})
+    lengths = np.array([len(c.wordings) for c in conditions], dtype=np.int64)
+    first_row = len(for_you) + np.cumsum(lengths) - lengths
+    silent = sum(1 for w in FOR_YOU_WORDINGS if not w)
+    plain_rows = np.array([PLAIN] * silent + list(range(len(for_you))), dtype=np.int64)
+    sampler = InstructionSampler(conditions, first_row, plain_rows, nearest_by_text(text))
+    return Prepared(sampler, [*for_you, *(w for c in conditions for w in c.wordings)], broad_class(catalogue))
+
+
 def prepare_training(
     catalogue: Catalogue,
     split: Split,
@@ -88,24 +116,16 @@ def prepare_training(
         seed: of pairs and of the choice of validated users.
         validate_users: how many users to validate on at most.
     """
-    counts = popularity(split.train_items, len(catalogue))
-    conditions = training_conditions(catalogue, counts, seed)
-    for_you = sorted({w for w in FOR_YOU_WORDINGS if w})
-    wordings = [*for_you, *(w for c in conditions for w in c.wordings)]
-    lengths = np.array([len(c.wordings) for c in conditions], dtype=np.int64)
-    first_row = len(for_you) + np.cumsum(lengths) - lengths
-    silent = sum(1 for w in FOR_YOU_WORDINGS if not w)
-    plain_rows = np.array([PLAIN] * silent + list(range(len(for_you))), dtype=np.int64)
-    sampler = InstructionSampler(conditions, first_row, plain_rows, nearest_by_text(text))
+    prepared = prepare_sampler(catalogue, split, text, seed=seed)
     chosen = np.arange(len(split.users))
     if len(chosen) > validate_users:
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=validate_users, replace=False))
     return TrainingData(
         sequences=Sequences(split.train_offsets, split.train_items, split.log.timestamps[split.train_rows]),
-        sampler=sampler,
-        wordings=np.asarray(encode_texts(wordings), dtype=np.float32),
+        sampler=prepared.sampler,
+        wordings=np.asarray(encode_texts(prepared.wordings), dtype=np.float32),
         text=text,
-        top_attribute=broad_class(catalogue),
+        top_attribute=prepared.top_attribute,
         validation_histories=[split.validation_history(int(u)) for u in split.users[chosen]],
         validation_targets=split.validation_items[chosen],
     )

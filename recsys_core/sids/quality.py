@@ -73,6 +73,17 @@ class SidQuality(BaseModel):
     reconstruction_error: float
     """That of the last level."""
 
+    def figures(self) -> dict[str, float]:
+        """The report as flat figures for a manifest."""
+        flat = {
+            "collision_share": self.collision_share,
+            "sequence_entropy": self.sequence_entropy,
+            "reconstruction_error": self.reconstruction_error,
+        }
+        for number, level in enumerate(self.levels):
+            flat |= {f"level{number}.utilisation": level.utilisation, f"level{number}.entropy": level.entropy}
+        return flat
+
     def check(self, thresholds: SidThresholds | None = None) -> None:
         """Stop the build when the codes are too poor to generate from.
 

@@ -1,0 +1,290 @@
+"""A data set becomes a release, stage by stage.
+
+Killed at any moment, the same build goes on at its last finished stage (and inside the longest one, training, at its
+last epoch). The same configuration, data and seed give the same arrays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig
+from recsys_core.baselines.popularity import popularity
+from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.catalog.interactions import InteractionLog
+from recsys_core.catalog.splits import Split, leakage_check, leave_last_out
+from recsys_core.constraints.index import ConstraintIndex
+from recsys_core.encoders.collaborative import CollaborativeConfig, CollaborativeEncoder
+from recsys_core.encoders.fused import FusedConfig, fuse
+from recsys_core.encoders.protocol import TrainSequences
+from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_texts
+from recsys_core.errors import DataError
+from recsys_core.generator.config import CompactConfig, TrainConfig
+from recsys_core.releases.release import Manifest, Release
+from recsys_core.releases.stages import Stage, StageOutcome, StageRunner
+from recsys_core.releases.store import ReleaseStore
+from recsys_core.sids.layouts import SidConfig, make_tokenizer
+
+CODE_VERSION = 1
+"""Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
+
+
+class BuildConfig(BaseModel):
+    """Everything that decides what a build makes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: TextEncoderConfig = Field(default_factory=TextEncoderConfig)
+    """Sentence encoder of item texts and instructions."""
+    collaborative: CollaborativeConfig = Field(default_factory=CollaborativeConfig)
+    """Item vectors from behaviour."""
+    fused: FusedConfig = Field(default_factory=FusedConfig)
+    """Text and behaviour in one vector."""
+    sids: SidConfig = Field(default_factory=SidConfig)
+    """Semantic IDs."""
+    sid_source: Literal["text", "fused"] = "text"
+    """Vectors that semantic IDs are made of. Behaviour helps the pure layout and hurts the hybrid one a little."""
+    model: CompactConfig = Field(default_factory=CompactConfig)
+    """Shape of the generator."""
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    """How it is trained."""
+    item_cf: ItemCFConfig = Field(default_factory=ItemCFConfig)
+    """The partner that the served ranking mixes in."""
+
+
+class BuildEvent(BaseModel):
+    """Something to tell whoever waits for a build."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: str
+    """Name of the stage."""
+    kind: Literal["start", "progress", "done", "skipped"]
+    """What happened."""
+    detail: str = ""
+    """In words."""
+    fraction: float | None = None
+    """Share of the stage that is done, 0 to 1."""
+    seconds: float | None = None
+    """How long the stage took, when it is done."""
+
+
+Report = Callable[[BuildEvent], None]
+
+
+def build_release(
+    dataset: Path, store: ReleaseStore, config: BuildConfig | None = None, report: Report | None = None
+) -> Release:
+    """Build a release and make it the current one.
+
+    Args:
+        dataset: folder written by an import (items.parquet, interactions.parquet, dataset.json).
+        store: where it goes.
+        config: what to make; the defaults are the measured recipe.
+        report: hears about progress.
+
+    Raises:
+        DataError: the data set is missing or can't be learned from.
+        BuildError: a stage failed; the message names it. Finished stages are kept.
+    """
+    return _Build(dataset, store, config or BuildConfig(), report or (lambda event: None)).run()
+
+
+class _Build:
+    """The stages of one build, in the order in which they run."""
+
+    def __init__(self, dataset: Path, store: ReleaseStore, config: BuildConfig, report: Report) -> None:
+        self.dataset = dataset
+        self.store = store
+        self.config = config
+        self.report = report
+        try:
+            self.description: dict[str, Any] = json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{dataset} is not an imported data set ({error}); run `sidra import` first") from error
+        self.encoder = TextEncoder(config.text)
+
+    def run(self) -> Release:
+        settings = self.config.model_dump(mode="json", exclude={"text": {"cache_dir"}})
+        source = self.description.get("content_sha256", self.description)
+        runner = StageRunner.for_config(self.store, CODE_VERSION, settings, source)
+        with runner:
+            self._stage(runner, "catalogue", self._catalogue, ["catalogue.parquet", "interactions.parquet"], source)
+            self.catalogue = Catalogue.load(runner.workdir / "catalogue.parquet")
+            self.log = InteractionLog.load(runner.workdir / "interactions.parquet")
+            self.split: Split = leave_last_out(self.log)
+            train = TrainSequences(self.split.train_offsets, self.split.train_items)
+            self.train = train
+            c = settings
+            self._stage(runner, "text_vectors", self._text, ["text_vectors.npy"], c["text"])
+            self._stage(
+                runner, "item_vectors", self._item_vectors, ["item_vectors.npy"], [c["collaborative"], c["fused"]]
+            )
+            self._stage(runner, "sids", self._sids, ["sids.npy", "tokenizer"], [c["sids"], c["sid_source"]])
+            self._stage(runner, "index", self._index, ["index"], None)
+            self._stage(runner, "item_cf", self._item_cf, ["item_cf.npz", "popularity.npy"], c["item_cf"])
+            self._stage(runner, "generator", self._generator, ["generator"], [c["model"], c["train"]])
+            self._stage(runner, "serving", self._serving, ["serving.json"], c["train"]["seed"])
+            self._stage(runner, "collection", self._collection, ["collection"], None)
+            return self._finish(runner, settings)
+
+    def _stage(
+        self,
+        runner: StageRunner,
+        name: str,
+        work: Callable[[Stage], dict[str, float] | None],
+        outputs: list[str],
+        inputs: Any,
+    ) -> StageOutcome:
+        self.report(BuildEvent(stage=name, kind="start"))
+        outcome = runner.run(name, work, inputs=inputs, outputs=outputs)
+        figures = ", ".join(f"{key} {value:.4g}" for key, value in outcome.record.metrics.items())
+        kind: Literal["skipped", "done"] = "skipped" if outcome.skipped else "done"
+        self.report(BuildEvent(stage=name, kind=kind, detail=figures, seconds=outcome.record.seconds))
+        return outcome
+
+    def _progress(self, stage: str, done: float, total: float, detail: str = "") -> None:
+        self.report(BuildEvent(stage=stage, kind="progress", detail=detail, fraction=done / max(1.0, total)))
+
+    def _catalogue(self, stage: Stage) -> dict[str, float]:
+        catalogue = Catalogue.load(self.dataset / "items.parquet")
+        log = InteractionLog.load(self.dataset / "interactions.parquet")
+        split = leave_last_out(log)
+        leakage_check(split)
+        if not len(split.train_items):
+            raise DataError(f"{self.dataset}: there are no interactions to learn from; import some")
+        catalogue.save(stage.folder / "catalogue.parquet")
+        log.save(stage.folder / "interactions.parquet")
+        return {"items": len(catalogue), "users": log.n_users, "interactions": len(log)}
+
+    def _text(self, stage: Stage) -> None:
+        texts = item_texts(self.catalogue)
+        vectors = self.encoder.encode_texts(texts, lambda done, total: self._progress("text_vectors", done, total))
+        np.save(stage.folder / "text_vectors.npy", vectors)
+
+    def _item_vectors(self, stage: Stage) -> None:
+        behaviour = CollaborativeEncoder(self.config.collaborative).encode(self.catalogue, self.train)
+        np.save(
+            stage.folder / "item_vectors.npy", fuse(self._load(stage, "text_vectors"), behaviour, self.config.fused)
+        )
+
+    def _sids(self, stage: Stage) -> dict[str, float]:
+        from recsys_core.generator.prepare import centred
+
+        text = self.config.sid_source == "text"
+        vectors = centred(self._load(stage, "text_vectors")) if text else self._load(stage, "item_vectors")
+        tokenizer = make_tokenizer(self.config.sids)
+        sids = tokenizer.fit(vectors)
+        quality = tokenizer.quality()
+        quality.check(self.config.sids.thresholds)
+        tokenizer.save(stage.folder / "tokenizer")
+        np.save(stage.folder / "sids.npy", sids)
+        return {f"sid.{name}": value for name, value in quality.figures().items()}
+
+    def _index(self, stage: Stage) -> None:
+        index = ConstraintIndex.build(np.load(stage.folder / "sids.npy"), self.catalogue.ids)
+        index.save(stage.folder / "index")
+
+    def _item_cf(self, stage: Stage) -> None:
+        n_items = len(self.catalogue)
+        model = ItemCF.fit(self.split.train_offsets, self.split.train_items, n_items, self.config.item_cf)
+        model.save(stage.folder / "item_cf.npz")
+        np.save(stage.folder / "popularity.npy", popularity(self.split.train_items, n_items))
+
+    def _generator(self, stage: Stage) -> dict[str, float]:
+        from recsys_core.generator.compact import make_model, save_model
+        from recsys_core.generator.prepare import centred, prepare_training
+        from recsys_core.generator.train import EpochReport, train
+        from recsys_core.generator.trie import TrieTensors
+
+        text = self._load(stage, "text_vectors")
+        hybrid = self.config.sids.layout == "hybrid"
+        settings = self.config.train
+        model = make_model(
+            self.config.model, np.load(stage.folder / "sids.npy"), centred(text), hybrid=hybrid, seed=settings.seed
+        )
+        data = prepare_training(
+            self.catalogue,
+            self.split,
+            text,
+            lambda texts: self.encoder.encode_texts(texts),
+            seed=settings.seed,
+            validate_users=settings.validate_users,
+        )
+        trie = TrieTensors.from_index(ConstraintIndex.load(stage.folder / "index"), hybrid=hybrid)
+
+        def tell(epoch: EpochReport) -> None:
+            words = f"epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.loss:.3f}, validation NDCG@10 {epoch.ndcg:.4f}"
+            self._progress("generator", epoch.epoch, epoch.epochs, words)
+
+        reports = train(model, trie, data, settings, stage.scratch, tell)
+        save_model(model, stage.folder / "generator")
+        best = max(reports, key=lambda r: r.ndcg)
+        return {
+            "epochs": len(reports),
+            "best_epoch": best.epoch,
+            "validation_recall@10": best.recall,
+            "validation_ndcg@10": best.ndcg,
+            "parameters": sum(p.numel() for p in model.parameters()),
+        }
+
+    def _serving(self, stage: Stage) -> dict[str, float]:
+        from recsys_core.generator.compact import CompactGenerator
+        from recsys_core.generator.prepare import centred, prepare_sampler
+        from recsys_core.ranking.fit import fit_mixes, validation_cases
+
+        text = self._load(stage, "text_vectors")
+        generator = CompactGenerator.load(
+            stage.folder / "generator",
+            np.load(stage.folder / "sids.npy"),
+            centred(text),
+            ConstraintIndex.load(stage.folder / "index"),
+            self.encoder.encode_texts,
+        )
+        prepared = prepare_sampler(self.catalogue, self.split, text, seed=self.config.train.seed)
+        users = self.split.users
+        last = self.log.offsets[1:][users]
+        cases = validation_cases(
+            [self.split.validation_history(int(u)) for u in users],
+            self.split.validation_items,
+            self.log.timestamps[last - 2],
+            prepared.sampler,
+            prepared.top_attribute,
+            self.config.train.seed,
+        )
+        serving = fit_mixes(generator, ItemCF.load(stage.folder / "item_cf.npz"), cases)
+        (stage.folder / "serving.json").write_text(serving.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return {f"item_cf_weight.{task.value}": mix.item_cf for task, mix in serving.mixes.items()}
+
+    def _collection(self, stage: Stage) -> None:
+        from recsys_core.serving.vector_store import ChromaStore
+
+        collection = ChromaStore(self.catalogue, stage.folder / "collection")
+        collection.add(self.catalogue.ids, self._load(stage, "text_vectors"))
+        collection.close()
+
+    def _finish(self, runner: StageRunner, settings: dict[str, Any]) -> Release:
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%d-%H%M%S}-{runner.workdir.name[:8]}"
+        metrics = {f"{s}.{k}": v for s, record in runner.records.items() for k, v in record.metrics.items()}
+        manifest = Manifest(
+            id=name,
+            created=now.isoformat(timespec="seconds"),
+            dataset=self.description,
+            config={**settings, "split": "leave_last_out"},
+            metrics=metrics,
+            item_count=len(self.catalogue),
+        )
+        return runner.finish(manifest)
+
+    @staticmethod
+    def _load(stage: Stage, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+        array: np.ndarray[Any, np.dtype[np.float32]] = np.load(stage.folder / f"{name}.npy")
+        return array
