@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-
 # the health check is about one test run in different ways; here every implementation runs the inherited test once
 bounded = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
