@@ -5,9 +5,12 @@ Numbers are missing on purpose: years, counts and slot numbers are parsed by rul
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 Act = Literal["recommend", "refine", "why", "similar", "seen", "smalltalk", "help", "reset"]
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)]
@@ -20,11 +23,45 @@ class IntentReply(BaseModel):
 
     act: Act
     """What the user does: a new request, a change to the running one, or something else."""
-    want: list[Phrase] = Field(default_factory=list, max_length=4)
-    """Qualities asked for: genres, themes, countries."""
-    avoid: list[Phrase] = Field(default_factory=list, max_length=4)
-    """Qualities ruled out."""
     like: list[Phrase] = Field(default_factory=list, max_length=3)
     """Titles and people named as examples, as written."""
     mood: Annotated[str, StringConstraints(strip_whitespace=True, max_length=24)] = ""
     """One or two words of mood."""
+    avoid: list[Phrase] = Field(default_factory=list, max_length=4)
+    """Qualities ruled out, as written."""
+    want: list[Phrase] = Field(default_factory=list, max_length=2)
+    """Kinds asked for, out of the catalogue's own when `intent_schema` was given them."""
+
+    def grounded(self, message: str) -> IntentReply:
+        """Without what the model has not read in `message`: examples of the prompt leak, and sides get mixed up.
+
+        `like` and `avoid` keep only phrases whose words all stand in the message; a phrase on both sides, or a wanted
+        kind that is also avoided, goes.
+        """
+        words = set(_words(message))
+        like = [phrase for phrase in self.like if _words(phrase) and words >= set(_words(phrase))]
+        avoid = [phrase for phrase in self.avoid if _words(phrase) and words >= set(_words(phrase))]
+        liked, avoided = {phrase.casefold() for phrase in like}, {phrase.casefold() for phrase in avoid}
+        return IntentReply(
+            act=self.act,
+            like=[phrase for phrase in like if phrase.casefold() not in avoided],
+            mood="" if self.mood.casefold() in avoided else self.mood,
+            avoid=[phrase for phrase in avoid if phrase.casefold() not in liked],
+            want=[kind for kind in self.want if kind.casefold() not in avoided],
+        )
+
+
+@lru_cache(maxsize=16)
+def _with_kinds(kinds: tuple[str, ...]) -> type[IntentReply]:
+    kind: Any = Literal[kinds]
+    wants: Any = (list[kind], Field(default_factory=list, max_length=2))
+    return create_model("IntentReply", __base__=IntentReply, want=wants)
+
+
+def intent_schema(kinds: Sequence[str]) -> type[IntentReply]:
+    """`IntentReply` whose `want` can only hold values of `kinds`; without kinds, plain `IntentReply`."""
+    return _with_kinds(tuple(kinds)) if kinds else IntentReply
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
