@@ -57,8 +57,8 @@ def bars(values: Mapping[str, Interval], colours: Mapping[str, str], label: str,
         label: what is shown, read out by screen readers.
         digits: decimals of the printed values.
     """
-    frame = Frame(330, 210)
-    ticks = nice_ticks(max((v.high for v in values.values() if v.high == v.high), default=1.0) * 1.02)
+    frame = Frame(330, 200)
+    ticks = nice_ticks(max((v.high for v in values.values() if v.high == v.high), default=1.0))
     parts = [_axis(frame, ticks)]
     slot = 1.0 / max(len(values), 1)
     for place, (name, interval) in enumerate(values.items()):
@@ -89,7 +89,7 @@ def grouped_bars(
         categories: labels on the horizontal axis.
         label: what is shown.
     """
-    frame = Frame(680, 230)
+    frame = Frame(530, 280)
     ticks = nice_ticks(max((max(v, default=0.0) for v in series.values()), default=1.0))
     parts = [_axis(frame, ticks)]
     slot = 1.0 / max(len(categories), 1)
@@ -119,7 +119,7 @@ def lines(
         label: what is shown.
         x_label: text under the horizontal axis.
     """
-    frame = Frame(680, 260)
+    frame = Frame(530, 280, right=22, bottom=46)
     parts = [_axis(frame, [0.0, 0.25, 0.5, 0.75, 1.0])]
     parts.append(
         f'<path d="M{frame.x(0):.1f} {frame.y(0):.1f}L{frame.x(1):.1f} {frame.y(1):.1f}" stroke="{_INK}" '
@@ -132,8 +132,8 @@ def lines(
             f'stroke-linejoin="round"><title>{escape(name)}</title></path>'
         )
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        parts.append(f'<text x="{frame.x(share):.1f}" y="{frame.height - 18}" class="tick mid">{share:.0%}</text>')
-    parts.append(f'<text x="{frame.x(0.5):.1f}" y="{frame.height - 3}" class="name">{escape(x_label)}</text>')
+        parts.append(f'<text x="{frame.x(share):.1f}" y="{frame.height - 28}" class="tick mid">{share:.0%}</text>')
+    parts.append(f'<text x="{frame.x(0.5):.1f}" y="{frame.height - 8}" class="name">{escape(x_label)}</text>')
     return _svg(frame, label, parts)
 
 

@@ -34,7 +34,11 @@ _STYLE = """
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1120px;margin:0 auto;padding:36px 24px 64px}h1{font-size:27px;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:18px;margin:38px 0 4px}p{margin:4px 0 14px;color:var(--ink-soft);max-width:78ch}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:16px}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr));gap:16px}
+.plots.four{grid-template-columns:repeat(auto-fit,minmax(min(230px,100%),1fr))}
+.plots.one{grid-template-columns:minmax(0,2fr) minmax(0,3fr);align-items:start}
+@media(max-width:760px){.plots.one{grid-template-columns:1fr}}
+.plots.two{grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr))}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 14px 8px}
 figcaption{font-weight:600}figcaption small{display:block;font-weight:400;color:var(--ink-soft)}
 svg{width:100%;height:auto;display:block;margin-top:6px}text{font:11px system-ui,sans-serif;fill:var(--ink-soft)}
@@ -42,7 +46,7 @@ text.tick{text-anchor:end}text.mid{text-anchor:middle}text.name{text-anchor:midd
 text.value{text-anchor:middle;fill:var(--ink);font-weight:600}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:8px 14px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
+th,td{padding:6px 14px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
 tr:last-child td{border-bottom:0}th{font-weight:600;color:var(--ink-soft);font-size:13px}
 th:first-child,td:first-child{text-align:left}td small{display:block;color:var(--ink-soft);font-size:11.5px}
 td.best{background:var(--good)}td b{font-weight:650}
@@ -89,10 +93,8 @@ def render_html(report: OfflineReport) -> str:
         _differences(detail),
         "<h2>Beyond accuracy</h2>",
         _bars(detail, ["coverage", "gini", "novelty", "diversity"]),
-        "<h2>Where the targets stood</h2>",
-        _places(detail, longest),
-        "<h2>How evenly items are shown</h2>",
-        _exposure(detail),
+        "<h2>Where targets stood, and who gets shown</h2>",
+        f'<div class="plots two">{_places(detail, longest)}{_exposure(detail)}</div>',
         _instruction(detail.instruction) if detail.instruction else "",
         "<h2>Taken</h2>",
         _context(report.context),
@@ -115,20 +117,26 @@ def _legend(detail: OfflineDetail) -> str:
 
 def _table(detail: OfflineDetail) -> str:
     names = list(next(iter(detail.models.values())).measures)
-    best = {name: _best(name, detail.models) for name in names}
-    head = "".join(f'<th title="{escape(_meaning(n))}">{escape(_label(n))}</th>' for n in names)
     rows = []
-    for model, result in detail.models.items():
+    for name in names:
+        best = _best(name, detail.models)
         cells = "".join(
-            f"<td{' class=best' if model == best[name] else ''}><b>{_number(interval.value)}</b>"
-            f"<small>{_number(interval.low)} – {_number(interval.high)}</small></td>"
-            for name, interval in result.measures.items()
+            _cell(result.measures[name], " class=best" if model == best else "")
+            for model, result in detail.models.items()
         )
-        rows.append(f"<tr><td>{escape(model)}</td>{cells}<td>{result.ms_per_request:.2f}</td></tr>")
+        rows.append(f"<tr><td><b>{escape(_label(name))}</b><small>{escape(_meaning(name))}</small></td>{cells}</tr>")
+    times = "".join(f"<td>{result.ms_per_request:.2f}</td>" for result in detail.models.values())
+    rows.append(f"<tr><td><b>Time</b><small>milliseconds a request, in batches</small></td>{times}</tr>")
+    head = "".join(f"<th>{escape(model)}</th>" for model in detail.models)
     return (
-        f'<div class="scroll"><table><thead><tr><th>model</th>{head}<th title="milliseconds a request, in batches">ms'
-        f"</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="scroll"><table><thead><tr><th>measure</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _cell(interval: Interval, attribute: str) -> str:
+    ends = f"<small>{_number(interval.low)} – {_number(interval.high)}</small>"
+    return f"<td{attribute}><b>{_number(interval.value)}</b>{ends}</td>"
 
 
 def _best(name: str, models: dict[str, ModelResult]) -> str:
@@ -144,7 +152,7 @@ def _bars(detail: OfflineDetail, names: list[str]) -> str:
         values = {model: result.measures[name] for model, result in detail.models.items()}
         digits = 2 if name == "novelty" else 3
         figures.append(_figure(_label(name), _meaning(name), bars(values, COLOURS, _label(name), digits=digits)))
-    return f'<div class="plots">{"".join(figures)}</div>'
+    return f'<div class="plots{" four" if len(names) > 3 else ""}">{"".join(figures)}</div>'
 
 
 def _differences(detail: OfflineDetail) -> str:
@@ -203,7 +211,7 @@ def _instruction(match: InstructionMatch) -> str:
     return (
         f"<h2>Does the instruction matter?</h2><p>One {escape(match.field)} is named in words that training never saw "
         f"(“{escape(match.example)}”), without a filter. Share of the first 10 that carries it.</p>"
-        f'<div class="plots">{_figure("Share of the list", f"mean over {pairs} pairs", plot)}'
+        f'<div class="plots one">{_figure("Share of the list", f"mean over {pairs} pairs", plot)}'
         f'<div class="scroll"><table><thead><tr><th>{escape(match.field)}</th><th>pairs</th><th>with words</th>'
         f"<th>without</th><th>catalogue</th></tr></thead><tbody>{rows}</tbody></table></div></div>"
     )

@@ -140,7 +140,7 @@ def test_html_is_self_contained_and_escapes(report, recommender, tmp_path):
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("<svg") == 10  # 3 + 4 bars, places, exposure, instruction
     for model in MODELS:
-        assert f"<td>{model}</td>" in page
+        assert f"<th>{model}</th>" in page
     assert f"{report.figures['recall@10.sidra']:.4f}" in page
     path = write_html(report, tmp_path / "deep" / "report.html")
     assert path.read_text(encoding="utf-8") == render_html(report)
