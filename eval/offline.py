@@ -133,14 +133,14 @@ def evaluate_offline(
 
     Raises:
         ConfigError: no model, no cut-off or no user to evaluate.
-        ReleaseError: the release doesn't say that its models were kept from the held-out items.
+        ReleaseError: the release's models were not kept from the held-out items, or nothing says so.
         DataError: the split leaks.
     """
     if not models or not k or min(k) < 1:
         raise ConfigError("name at least one model and cut-offs of at least 1")
-    check_held_out(recommender.release)
     parts = leave_last_out(recommender.log)
     leakage_check(parts)
+    check_held_out(recommender.release, parts, len(recommender.catalogue))
     chosen = sample_users(parts.users, users, seed)
     if not len(chosen):
         raise ConfigError("no user has the three interactions that leave-last-out needs; import a longer log")
@@ -274,15 +274,24 @@ def lorenz(counts: IntArray, points: int = 101) -> list[tuple[float, float]]:
     return [(round(float(x), 4), round(float(y), 5)) for x, y in zip(shares, heights, strict=True)]
 
 
-def check_held_out(release: Any) -> None:
-    """Refuse a release that doesn't record that its models saw only each user's items before the last two.
+def check_held_out(release: Any, parts: Split, n_items: int) -> None:
+    """Refuse a release whose models may have seen the held-out items.
+
+    Two things must hold: the build recorded the split, and the popularity it learned is that of the training part,
+    to the last count.
 
     Raises:
-        ReleaseError: the record is missing or says otherwise.
+        ReleaseError: the record is missing or says otherwise, or the counts differ.
     """
-    split = release.manifest.config.get("split") if isinstance(release.manifest.config, dict) else None
+    split = release.manifest.config.get("split")
     if split != "leave_last_out":
         raise ReleaseError(
             f"release {release.id} doesn't record that its models were trained without each user's last two items "
-            f"(split is {split!r}), so its figures would mean nothing; run `sidra build` with split 'leave_last_out'"
+            f"(split is {split!r}), so its figures would mean nothing; run `sidra build` again"
+        )
+    learned = np.load(release.popularity)
+    if not np.array_equal(learned, np.bincount(parts.train_items, minlength=n_items)):
+        raise ReleaseError(
+            f"release {release.id} learned a popularity that isn't that of its log without each user's last two items, "
+            "so its models may have seen what they would be tested on; run `sidra build` again"
         )

@@ -20,6 +20,7 @@ class Manifest:
 class FakeRelease:
     id: str
     text_vectors: object
+    popularity: object
     manifest: Manifest
 
 
@@ -85,5 +86,8 @@ def recommender(data, tmp_path):
         return scores
 
     models = {"sidra": oracle, "popularity": lambda r: counts, "item_cf": lambda r: np.zeros(len(catalogue))}
-    release = FakeRelease("r-test", path, Manifest({"split": "leave_last_out"}, len(catalogue)))
+    np.save(tmp_path / "popularity.npy", counts.astype(np.int64))
+    release = FakeRelease(
+        "r-test", path, tmp_path / "popularity.npy", Manifest({"split": "leave_last_out"}, len(catalogue))
+    )
     return ScriptedRecommender(catalogue, log, release, models)

@@ -117,6 +117,12 @@ def test_a_release_that_may_have_seen_the_targets_is_refused(recommender, config
         evaluate_offline(recommender, ("popularity",))
 
 
+def test_a_release_whose_counts_hold_the_held_out_items_is_refused(recommender):
+    np.save(recommender.release.popularity, recommender.log.popularity())
+    with pytest.raises(ReleaseError, match="may have seen"):
+        evaluate_offline(recommender, ("popularity",))
+
+
 @pytest.mark.parametrize("bad", [{"models": ()}, {"k": ()}, {"k": (0,)}, {"users": 0}, {"field": "year"}])
 def test_settings_that_can_not_be_evaluated_are_refused(recommender, bad):
     with pytest.raises(ConfigError):
