@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recsys_core.catalog.filters import Condition, ItemFilter
+from recsys_core.catalog.filters import Condition
 from recsys_core.generator.protocol import Task
 
 
@@ -58,17 +58,17 @@ class Wish(BaseModel):
         """True for a range of numbers."""
         return not self.values
 
-    def rule(self, kind: str) -> ItemFilter:
-        """The wish as a filter, without its sign.
+    def condition(self, kind: str) -> Condition:
+        """The wish as one filter condition, without its sign.
 
         Args:
             kind: the field's kind, as in FieldSpec.
         """
         if self.is_range:
-            return ItemFilter(all_of=[Condition(field=self.field, op="range", value=[self.low, self.high])])
-        if kind == "tags" and len(self.values) == 1:
-            return ItemFilter(all_of=[Condition(field=self.field, op="contains", value=self.values[0])])
-        return ItemFilter(all_of=[Condition(field=self.field, op="in", value=list(self.values))])
+            return Condition(field=self.field, op="range", value=[self.low, self.high])
+        if kind == "flag":
+            return Condition(field=self.field, op="eq", value=self.values[0] == "true")
+        return Condition(field=self.field, op="in", value=list(self.values))
 
 
 class Intent(BaseModel):

@@ -52,6 +52,8 @@ class WorkingRequest(BaseModel):
     """Item ids that must not come back in this request (shown before, "something else")."""
     avoid: list[str] = Field(default_factory=list)
     """Item ids that results should not resemble."""
+    seen: list[str] = Field(default_factory=list)
+    """Item ids the user said they know in this thread; never recommended again."""
     k: int | None = None
     """How many items the user asked for; None leaves it to the page."""
 
@@ -113,6 +115,12 @@ class Outcome(BaseModel):
     """Why the turn is degraded; empty when it is not."""
     slate_changed: bool = False
     """This turn brought a new slate."""
+    closest: str = ""
+    """What to drop to find more, one sentence; empty when enough was found."""
+    text: str = ""
+    """The answer."""
+    llm: str = "none"
+    """Language model that wrote the answer."""
 
 
 class ConversationState(TypedDict, total=False):
@@ -136,8 +144,6 @@ class ConversationState(TypedDict, total=False):
     """The running request."""
     earlier_requests: list[WorkingRequest]
     """Requests before it, newest last, for "undo"."""
-    seen: list[str]
-    """Item ids the user said they know; never recommended again."""
     shown: list[str]
     """Item ids shown for the running request, in order."""
     slate: list[SlateCard]

@@ -144,8 +144,8 @@ def explain_item(args: ExplainArguments, context: ToolContext) -> Explanation:
     return Explanation(
         item_id=args.item_id,
         because_of=[
-            Because(item_id=item_id, title=catalogue.get(item_id).title, weight=weight)
-            for item_id, weight in evidence.because_of
+            Because(item_id=cause.item_id, title=catalogue.get(cause.item_id).title, weight=cause.drop)
+            for cause in evidence.because_of
         ],
         matched={
             field: [str(v) for v in (value if isinstance(value, list) else [value])]

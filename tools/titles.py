@@ -132,6 +132,8 @@ class TitleIndex:
         self._exact = dict(exact)
         self._heads = {form: items for form, items in heads.items() if form not in self._exact}
         self._forms = [form for form in (*self._exact, *self._heads) if form]
+        self.forms = frozenset(self._forms)
+        """All plain forms of all titles."""
         self.longest = max((form.count(" ") + 1 for form in self._forms), default=0)
 
     def exact(self, text: str, year: int | None = None) -> TitleMatch | None:

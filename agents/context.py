@@ -1,0 +1,47 @@
+"""What the nodes of the graph may reach during one turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agents.config import ConversationConfig
+from agents.llm.protocol import ChatModel, TurnBudget
+from agents.memory import FeedbackStore
+from agents.understanding.rules import RuleUnderstanding
+from recsys_core.catalog.catalogue import Catalogue
+from tools import ToolContext
+from tools.context import Recommends
+from tools.titles import TitleIndex
+
+
+@dataclass
+class AgentContext:
+    """The runtime context of one turn; never checkpointed."""
+
+    recommender: Recommends
+    """The release that answers."""
+    llm: ChatModel
+    """The language model; `none` is one too."""
+    feedback: FeedbackStore
+    """Thumbs and seen items."""
+    understanding: RuleUnderstanding
+    """Rules for this catalogue."""
+    titles: TitleIndex
+    """Titles of this catalogue."""
+    config: ConversationConfig = field(default_factory=ConversationConfig)
+    """Limits."""
+    budget: TurnBudget = field(default_factory=TurnBudget)
+    """What the turn may still spend on the language model."""
+    release: str = ""
+    """Id of the release."""
+    thread_id: str = ""
+    """Thread of the turn."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items."""
+        return self.recommender.catalogue
+
+    def tools(self, user_id: str) -> ToolContext:
+        """The context of a tool call for this user."""
+        return ToolContext(self.recommender, self.titles, user_id, self.feedback.of(user_id))

@@ -1,0 +1,309 @@
+"""ConversationService: threads, turns and events; the one thing that an API uses of this package."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiosqlite
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from agents.config import ConversationConfig
+from agents.context import AgentContext
+from agents.errors import ThreadBusy
+from agents.events import EndEvent, ErrorEvent, Event, StartEvent
+from agents.guard import clean_message
+from agents.llm.none import NoChatModel
+from agents.llm.protocol import ChatModel, TurnBudget
+from agents.memory import Database, FeedbackStore, ThreadInfo, ThreadRegistry
+from agents.state import ChatMessage, ConversationState
+from agents.turn import TurnRunner
+from agents.understanding.rules import RuleUnderstanding
+from recsys_core.catalog.filters import ItemFilter
+from recsys_core.errors import ConfigError
+from tools.context import Recommends
+from tools.titles import TitleIndex
+
+if TYPE_CHECKING:
+    from agents.graph import Graph
+
+log = logging.getLogger(__name__)
+
+
+class ThreadHistory(BaseModel):
+    """A thread, to read again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    """Thread id."""
+    title: str
+    """The first message, shortened."""
+    messages: list[ChatMessage]
+    """Oldest first."""
+    pending: bool = False
+    """True when the last turn broke off and will be finished before the next one."""
+
+
+class ConversationService:
+    """Conversations about one release.
+
+    Args:
+        recommender: the release that answers.
+        llm: the language model; started and closed by its owner.
+        state_dir: folder of `conversations.sqlite` (checkpoints) and `users.sqlite` (threads, thumbs, seen items).
+        config: limits.
+
+    Use `start` and `close`, or `async with`.
+    """
+
+    def __init__(
+        self, recommender: Recommends, llm: ChatModel, state_dir: Path, config: ConversationConfig | None = None
+    ) -> None:
+        self.recommender = recommender
+        self.llm = llm
+        self.config = config or ConversationConfig()
+        self._state_dir = state_dir
+        self._database = Database(state_dir / "users.sqlite")
+        self._registry = ThreadRegistry(self._database)
+        self.feedback = FeedbackStore(self._database)
+        catalogue = recommender.catalogue
+        self._titles = make_title_index(recommender)
+        self._understanding = RuleUnderstanding(catalogue, self._titles)
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connection: aiosqlite.Connection | None = None
+        self._graph: Graph | None = None
+
+    async def start(self) -> None:
+        """Open the checkpoints.
+
+        Raises:
+            ConfigError: the file can't be opened.
+        """
+        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+        from agents.graph import build_graph
+
+        path = self._state_dir / "conversations.sqlite"
+        try:
+            self._connection = await aiosqlite.connect(path)
+            saver = AsyncSqliteSaver(self._connection)
+            await saver.setup()
+        except aiosqlite.Error as error:
+            raise ConfigError(
+                f"cannot open the conversation store {path}: {error}; move the file away or mend it"
+            ) from error
+        self._graph = build_graph(saver)
+
+    async def close(self) -> None:
+        """Stop running turns and close the files; safe to call twice."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        self._database.close()
+
+    async def __aenter__(self) -> ConversationService:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def turn(
+        self,
+        *,
+        message: str,
+        user_id: str,
+        thread_id: str | None = None,
+        filter: ItemFilter | None = None,
+        k: int = 10,
+        earlier: Sequence[Mapping[str, Any]] = (),
+    ) -> AsyncIterator[Event]:
+        """Answer one message, streaming.
+
+        Closing the iterator early stops the turn; what was said so far stays in the thread, marked as stopped. A turn that
+        was broken off by a crash is finished first.
+
+        Args:
+            message: what the user says.
+            user_id: who; the thread is bound to them.
+            thread_id: thread to go on with; None starts one.
+            filter: rule set on the page.
+            k: cards wanted, 1 to 50; the message may say otherwise.
+            earlier: messages before this one, for clients that keep no thread id (role and content); used only when
+                `thread_id` is None.
+
+        Yields:
+            Events as described in `agents.events`.
+
+        Raises:
+            MessageRejected: before the first event: empty or too long.
+            ThreadNotFound: before the first event: no such thread of this user.
+            ThreadBusy: before the first event: another turn of the thread doesn't end.
+            FilterError: before the first event: the filter names an unknown field.
+        """
+        clean = clean_message(message, self.config.max_message_chars)
+        if filter is not None:
+            filter.mask(self.recommender.catalogue)
+        if thread_id is None:
+            thread_id = self._registry.create(user_id, _title(clean))
+            replay = [str(m.get("content", "")) for m in earlier if m.get("role") == "user"]
+        else:
+            self._registry.check(thread_id, user_id)
+            replay = []
+        lock = await self._lock(thread_id)
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        runner = TurnRunner(self._ready(), self._registry, thread_id, queue)
+        inputs: ConversationState = {
+            "user_id": user_id,
+            "message": clean,
+            "k": max(1, min(50, k)),
+            "page_filter": filter,
+            "steps": [],
+        }
+        task = asyncio.create_task(
+            self._guarded(runner, lock, inputs, replay[-self.config.replay_turns :] if replay else [])
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            if not task.done():
+                task.cancel()
+
+    async def resume(self, thread_id: str, user_id: str) -> bool:
+        """Finish a turn that a crash broke off; False when there is none.
+
+        Raises:
+            ThreadNotFound: no such thread of this user.
+        """
+        self._registry.check(thread_id, user_id)
+        lock = await self._lock(thread_id)
+        try:
+            return await TurnRunner(self._ready(), self._registry, thread_id, asyncio.Queue()).finish_pending(
+                self._context(thread_id)
+            )
+        finally:
+            lock.release()
+
+    async def threads(self, user_id: str) -> list[ThreadInfo]:
+        """Threads of a user, last used first."""
+        return await asyncio.to_thread(self._registry.of, user_id)
+
+    async def history(self, thread_id: str, user_id: str) -> ThreadHistory:
+        """The messages of a thread.
+
+        Raises:
+            ThreadNotFound: no such thread of this user.
+        """
+        info = self._registry.check(thread_id, user_id)
+        snapshot = await self._ready().aget_state({"configurable": {"thread_id": thread_id}})
+        return ThreadHistory(
+            id=info.id, title=info.title, messages=snapshot.values.get("messages", []), pending=bool(snapshot.next)
+        )
+
+    async def delete_thread(self, thread_id: str, user_id: str) -> None:
+        """Forget a thread and its checkpoints.
+
+        Raises:
+            ThreadNotFound: no such thread of this user.
+        """
+        self._registry.check(thread_id, user_id)
+        lock = await self._lock(thread_id)
+        try:
+            self._registry.delete(thread_id)
+            await self._drop_checkpoints(thread_id)
+        finally:
+            lock.release()
+
+    async def forget(self, user_id: str) -> None:
+        """Remove threads, checkpoints, thumbs and seen items of a user."""
+        for info in await self.threads(user_id):
+            await self.delete_thread(info.id, user_id)
+        await asyncio.to_thread(self.feedback.delete, user_id)
+
+    async def _guarded(
+        self, runner: TurnRunner, lock: asyncio.Lock, inputs: ConversationState, replay: list[str]
+    ) -> None:
+        """One turn as a task of its own: a client that goes away can't leave the thread locked or half-written."""
+        try:
+            await runner.run(
+                self._context(runner.thread_id), inputs, replay, self._context(runner.thread_id, quiet=True)
+            )
+        finally:
+            lock.release()
+            runner.queue.put_nowait(None)
+
+    async def _lock(self, thread_id: str) -> asyncio.Lock:
+        """The thread's lock, acquired."""
+        lock = self._locks.get(thread_id)
+        if lock is None:
+            lock = self._locks[thread_id] = asyncio.Lock()
+        try:
+            await asyncio.wait_for(lock.acquire(), self.config.busy_seconds)
+        except TimeoutError:
+            raise ThreadBusy(thread_id, self.config.busy_seconds) from None
+        return lock
+
+    def _context(self, thread_id: str, *, quiet: bool = False) -> AgentContext:
+        config = self.config
+        release = getattr(self.recommender, "release", None)
+        return AgentContext(
+            recommender=self.recommender,
+            llm=NoChatModel() if quiet else self.llm,
+            feedback=self.feedback,
+            understanding=self._understanding,
+            titles=self._titles,
+            config=config,
+            budget=TurnBudget(calls=config.llm_calls, tokens=config.llm_tokens, seconds=config.llm_seconds),
+            release=str(getattr(release, "id", "")),
+            thread_id=thread_id,
+        )
+
+    async def _drop_checkpoints(self, thread_id: str) -> None:
+        checkpointer = self._ready().checkpointer
+        if checkpointer is not None and not isinstance(checkpointer, bool):
+            await checkpointer.adelete_thread(thread_id)
+
+    def _ready(self) -> Graph:
+        if self._graph is None:
+            raise ConfigError("the conversation service has not been started; call start() first")
+        return self._graph
+
+
+def make_title_index(recommender: Recommends) -> TitleIndex:
+    """Titles of a release, with years and popularity where the catalogue and the log have them."""
+    from agents.understanding.roles import Roles
+
+    catalogue = recommender.catalogue
+    year = Roles.of(catalogue).year
+    interactions = getattr(recommender, "log", None)
+    popularity = None if interactions is None else np.bincount(interactions.items, minlength=len(catalogue))
+    return TitleIndex(catalogue.titles, catalogue.numbers(year) if year else None, popularity)
+
+
+def _title(message: str) -> str:
+    return message if len(message) <= 60 else message[:57].rsplit(" ", 1)[0] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+__all__ = [
+    "ConversationConfig",
+    "ConversationService",
+    "EndEvent",
+    "ErrorEvent",
+    "StartEvent",
+    "ThreadHistory",
+    "ThreadInfo",
+    "make_title_index",
+]

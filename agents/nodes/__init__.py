@@ -1,0 +1,1 @@
+"""The nodes of the graph, one module each; a node reads the state and returns what changes."""

@@ -1,0 +1,102 @@
+"""explain: measured reasons for every card, or the long answer to "why" and "what is it about"."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from agents.cards import first_reason, join_words, plain_title, sentence
+from agents.context import AgentContext
+from agents.events import SlateEvent
+from agents.intent import Act
+from agents.nodes.recommend import tool_arguments
+from agents.nodes.step import emit, step
+from agents.request import satisfies
+from agents.state import ConversationState, SlateCard, WorkingRequest
+from agents.why import about_text, why_text
+from recsys_core.catalog.items import Item
+from tools import ToolContext, registry
+from tools.items import ItemArguments
+from tools.recommend import Because, ExplainArguments, Explanation, RecommendArguments
+
+WEIGHS_IN = 0.02
+"""History items whose removal lowers an item's log-probability by less are not called a reason."""
+
+
+@step("explain")
+async def explain(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
+    """Give reasons; the final slate goes out with them."""
+    intent = state["intent"]
+    if intent.act in {Act.why, Act.about}:
+        return await _about_items(state, context)
+    args = tool_arguments(state["request"], state, context)
+    tools = context.tools(state["user_id"])
+    deadline = time.perf_counter() + context.config.evidence_ms / 1000
+    cards = []
+    measured = 0
+    for card in state["slate"]:
+        if time.perf_counter() < deadline:
+            explanation = await asyncio.to_thread(_measure, card.item_id, args, tools)
+            card = card.model_copy(update={"reason": _reason(card, explanation, state["request"], context, tools)})
+            measured += 1
+        cards.append(card)
+    emit(SlateEvent(cards=cards, final=True, note=state["outcome"].closest))
+    return {"slate": cards}, f"{measured} of {len(cards)} measured"
+
+
+async def _about_items(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
+    because: dict[str, str] = {}
+    tools = context.tools(state["user_id"])
+    request = state.get("request") or WorkingRequest()
+    for item_id in state["intent"].items[:3]:
+        item = registry.invoke("item_details", ItemArguments(item_id=item_id), Item, tools)
+        if state["intent"].act is Act.about:
+            because[item_id] = about_text(item, context.catalogue, context.understanding.roles)
+            continue
+        args = tool_arguments(request, state, context)
+        explanation = await asyncio.to_thread(_measure, item_id, args, tools)
+        fits = [wish for wish in request.wishes if not wish.negative and satisfies(wish, item_id, context.catalogue)]
+        because[item_id] = why_text(
+            item, _weighing(explanation), fits, request, context.catalogue, context.understanding.roles
+        )
+    return {"outcome": state["outcome"].model_copy(update={"because": because})}, f"{len(because)} items"
+
+
+def _measure(item_id: str, args: RecommendArguments, tools: ToolContext) -> Explanation:
+    # the item itself is on the slate, so nothing that was excluded because it was shown may stand in the way
+    request = args.model_copy(update={"exclude": [i for i in args.exclude if i != item_id]})
+    return registry.invoke("explain_item", ExplainArguments(item_id=item_id, request=request), Explanation, tools)
+
+
+def _weighing(explanation: Explanation) -> list[Because]:
+    return [because for because in explanation.because_of if because.weight >= WEIGHS_IN]
+
+
+def _reason(
+    card: SlateCard, explanation: Explanation, request: WorkingRequest, context: AgentContext, tools: ToolContext
+) -> str:
+    catalogue = context.catalogue
+    fits = [wish for wish in request.wishes if not wish.negative and satisfies(wish, card.item_id, catalogue)]
+    facts = first_reason(card.item_id, fits, request, catalogue, context.understanding.roles).removesuffix(".")
+    history = [b for b in _weighing(explanation) if b.item_id not in request.anchors][:2]
+    parts = [facts] if facts else []
+    if history:
+        liked = all(tools.feedback.get(b.item_id, 0) > 0 for b in history)
+        titles = join_words([plain_title(b.title) for b in history])
+        parts.append(f"because you liked {titles}" if liked else f"weighed most from your history: {titles}")
+    elif not facts:
+        parts.append(
+            "a favourite of people with a taste like yours" if not tools_cold(context, tools) else "liked by many"
+        )
+    return sentence("; ".join(parts))
+
+
+def tools_cold(context: AgentContext, tools: ToolContext) -> bool:
+    """True when nothing is known of the user."""
+    return not context.recommender.history(tools.user_id) and not tools.feedback
+
+
+def after_recommend(state: ConversationState) -> str:
+    """Where to go from `recommend`: a second reading, when it is due, else the reasons."""
+    return "explain" if state["outcome"].refined else "refine"

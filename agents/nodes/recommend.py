@@ -1,0 +1,89 @@
+"""recommend: the running request becomes a slate, through the tool registry; cards go out at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from agents.cards import join_words, make_cards
+from agents.context import AgentContext
+from agents.events import SlateEvent
+from agents.nodes.step import emit, step
+from agents.request import Relaxation, arguments_of, best_relaxation, without
+from agents.state import ConversationState, Outcome, WorkingRequest
+from recsys_core.catalog.filters import ItemFilter
+from tools import registry
+from tools.recommend import RecommendArguments, RecommendResult
+
+
+@step("recommend")
+async def recommend(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
+    """Call the generator; when nothing is allowed, drop the one wish that frees most and say so."""
+    request, page_filter = state["request"], state.get("page_filter")
+    outcome = state["outcome"].model_copy(update={"relaxed": [], "closest": "", "slate_changed": True})
+    args = tool_arguments(request, state, context)
+    result = await _call(args, state["user_id"], context)
+    if not result.items or (result.exhausted and result.allowed < args.k):
+        # which wish is in the way is counted in the catalogue, not guessed
+        relaxation = await asyncio.to_thread(best_relaxation, request, page_filter, args.exclude, context.catalogue)
+        if not result.items and relaxation is not None:
+            request = without(request, relaxation.wishes)
+            result = await _call(tool_arguments(request, state, context), state["user_id"], context)
+            outcome = outcome.model_copy(update={"relaxed": [wish.words for wish in relaxation.wishes]})
+        outcome = outcome.model_copy(update={"closest": _closest(result, relaxation, outcome, context)})
+    cards = make_cards(result.items, request, context.catalogue, context.understanding.roles)
+    outcome = outcome.model_copy(
+        update={
+            "exhausted": len(cards) < args.k,
+            "cold_start": result.cold_start,
+            "release": result.release or context.release,
+            "notes": [note for note in result.notes if note not in outcome.notes],
+        }
+    )
+    emit(SlateEvent(cards=cards, final=False, note=outcome.closest))
+    shown = list(dict.fromkeys([*state.get("shown", []), *(card.item_id for card in cards)]))
+    changes = {"slate": cards, "shown": shown, "outcome": outcome, "request": _with_relaxation(state, request)}
+    detail = f"{len(cards)} of {result.allowed} allowed"
+    return changes, detail + (f"; dropped {join_words(outcome.relaxed)}" if outcome.relaxed else "")
+
+
+def tool_arguments(request: WorkingRequest, state: ConversationState, context: AgentContext) -> RecommendArguments:
+    """Arguments of the recommend tool for a request of this thread."""
+    catalogue = context.catalogue
+    seen_before = [item for item in context.feedback.seen(state["user_id"]) if item in catalogue]
+    return arguments_of(
+        request,
+        page_filter=_answerable(state.get("page_filter")),
+        also_excluded=seen_before,
+        catalogue=catalogue,
+        roles=context.understanding.roles,
+        k=request.k or state["k"],
+        beam=context.config.beam,
+    )
+
+
+async def _call(args: RecommendArguments, user_id: str, context: AgentContext) -> RecommendResult:
+    tools = context.tools(user_id)
+    return await asyncio.to_thread(registry.invoke, "recommend", args, RecommendResult, tools)
+
+
+def _answerable(page_filter: ItemFilter | None) -> ItemFilter | None:
+    return None if page_filter is None or page_filter.is_empty() else page_filter
+
+
+def _with_relaxation(state: ConversationState, request: WorkingRequest) -> WorkingRequest:
+    """A wish that led nowhere is dropped for good, so that the next refinement starts from what is on the table."""
+    return request if request.wishes != state["request"].wishes else state["request"]
+
+
+def _closest(result: RecommendResult, relaxation: Relaxation | None, outcome: Outcome, context: AgentContext) -> str:
+    noun = context.catalogue.item_noun
+    if outcome.relaxed:
+        return f"Nothing fits all of that, so I dropped \N{LEFT DOUBLE QUOTATION MARK}{join_words(outcome.relaxed)}\N{RIGHT DOUBLE QUOTATION MARK}."
+    if not result.items:
+        return f"No {noun} fit all of that; try a wider filter or say \N{LEFT DOUBLE QUOTATION MARK}start over\N{RIGHT DOUBLE QUOTATION MARK}."
+    count = len(result.items)
+    found = f"Only {count} {noun if count != 1 else noun.removesuffix('s')} fit{'s' if count == 1 else ''} all of that"
+    if relaxation is None or relaxation.count <= count:
+        return f"{found}."
+    return f"{found}; without \N{LEFT DOUBLE QUOTATION MARK}{join_words([w.words for w in relaxation.wishes])}\N{RIGHT DOUBLE QUOTATION MARK} it would be {relaxation.count}."

@@ -1,0 +1,48 @@
+"""What all nodes share: they announce themselves, are timed, and leave a record of the step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from langgraph.config import get_stream_writer
+from langgraph.runtime import Runtime
+
+from agents.context import AgentContext
+from agents.events import Event, StepEvent
+from agents.state import ConversationState, StepRecord
+
+
+class Node(Protocol):
+    """What the graph calls."""
+
+    async def __call__(self, state: ConversationState, *, runtime: Runtime[AgentContext]) -> dict[str, Any]:
+        """Changes to the state."""
+        ...
+
+
+Work = Callable[[ConversationState, AgentContext], Awaitable[tuple[dict[str, Any], str]]]
+
+
+def emit(event: Event) -> None:
+    """Stream an event to whoever listens to the turn."""
+    get_stream_writer()(event)
+
+
+def step(name: str) -> Callable[[Work], Node]:
+    """Make a node of a function that returns (changes to the state, what it did in a few words)."""
+
+    def decorate(work: Work) -> Node:
+        # no functools.wraps: the graph reads the signature to know that a node wants its runtime
+        async def node(state: ConversationState, *, runtime: Runtime[AgentContext]) -> dict[str, Any]:
+            emit(StepEvent(node=name, status="start"))
+            started = time.perf_counter()
+            changes, detail = await work(state, runtime.context)
+            ms = round((time.perf_counter() - started) * 1000, 3)
+            emit(StepEvent(node=name, status="end", ms=ms, detail=detail))
+            return {**changes, "steps": [*state.get("steps", []), StepRecord(node=name, ms=ms, detail=detail)]}
+
+        return node
+
+    return decorate

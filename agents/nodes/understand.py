@@ -1,0 +1,109 @@
+"""understand: the message becomes an Intent, the running request changes, and what the user said of items is noted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.context import AgentContext
+from agents.intent import Act, Intent
+from agents.merging import merge, prune
+from agents.nodes.step import step
+from agents.state import ConversationState, WorkingRequest
+from agents.understanding.scene import Scene
+
+
+@step("understand")
+async def understand(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
+    """Read the message by rules and apply it."""
+    catalogue = context.catalogue
+    scene = scene_of(state, context)
+    intent = context.understanding.understand(state["message"], scene)
+    changes = apply(state, scene, intent, context)
+    if intent.items and intent.items[0] in catalogue:
+        changes["focus"] = intent.items[0]
+    elif len(intent.anchors) == 1 and intent.anchors[0] in {card.item_id for card in scene.slate}:
+        changes["focus"] = intent.anchors[0]
+    elif intent.act is Act.recommend and (intent.fresh or changes.get("slate") == []):
+        changes["focus"] = ""
+    return changes, describe(intent)
+
+
+def scene_of(state: ConversationState, context: AgentContext) -> Scene:
+    """What the message was said into, without items that this release doesn't have."""
+    catalogue = context.catalogue
+    request = state.get("request")
+    return Scene(
+        slate=[card for card in state.get("slate", []) if card.item_id in catalogue],
+        focus=state.get("focus", "") if state.get("focus", "") in catalogue else "",
+        request=prune(request, catalogue, catalogue.fields) if request is not None else None,
+    )
+
+
+def apply(state: ConversationState, scene: Scene, intent: Intent, context: AgentContext) -> dict[str, Any]:
+    """Changes to the state that an intent makes; thumbs and seen items are stored (twice is as good as once)."""
+    earlier = state.get("earlier_requests", [])
+    if intent.act is Act.undo:
+        return _undo(scene, earlier, intent, state, context)
+    if intent.act is Act.reset:
+        seen = scene.request.seen if scene.request else []
+        # a thread without a running request starts its next message as a new one
+        blank = {"request": WorkingRequest(seen=seen), "slate": [], "shown": [], "focus": ""}
+        return {"intent": intent, **blank, "earlier_requests": _remember(earlier, scene.request, context)}
+    if intent.act is not Act.recommend:
+        return {"intent": intent}
+    _note_opinions(state, intent, context)
+    request = merge(scene.request, intent, state.get("shown", []), state["message"], context.understanding.roles)
+    return {
+        "intent": intent,
+        "request": request,
+        "shown": [] if intent.fresh else state.get("shown", []),
+        "earlier_requests": _remember(earlier, scene.request, context),
+    }
+
+
+def describe(intent: Intent) -> str:
+    """An intent in a few words, for the list of steps."""
+    parts = [intent.act.value]
+    if intent.act is Act.recommend:
+        parts.append("new request" if intent.fresh else "refined")
+        parts += [wish.words for wish in intent.wishes[:6]]
+        if intent.anchors:
+            parts.append(f"like {len(intent.anchors)} item{'s' if len(intent.anchors) > 1 else ''}")
+        if intent.seen:
+            parts.append(f"{len(intent.seen)} seen")
+    elif intent.slots:
+        parts.append(", ".join(f"slot {slot}" for slot in intent.slots[:5]))
+    return "; ".join(parts)[:200]
+
+
+def after_understand(state: ConversationState) -> str:
+    """Where to go from here."""
+    act = state["intent"].act
+    if act is Act.recommend or (act is Act.undo and state.get("slate") != []):
+        return "recommend"
+    return "explain" if act in {Act.why, Act.about} else "respond"
+
+
+def _undo(
+    scene: Scene, earlier: list[WorkingRequest], intent: Intent, state: ConversationState, context: AgentContext
+) -> dict[str, Any]:
+    if not earlier:
+        return {"intent": intent, "slate": []}
+    previous = earlier[-1]
+    taken_back = [item for item in (scene.request.seen if scene.request else []) if item not in previous.seen]
+    context.feedback.unmark_seen(state["user_id"], taken_back)
+    return {"intent": intent, "request": previous, "shown": [], "focus": "", "earlier_requests": earlier[:-1]}
+
+
+def _note_opinions(state: ConversationState, intent: Intent, context: AgentContext) -> None:
+    user_id = state["user_id"]
+    context.feedback.mark_seen(user_id, intent.seen, context.thread_id)
+    for items, value in ((intent.liked, 1), (intent.disliked, -1)):
+        for item_id in items:
+            context.feedback.set(user_id, item_id, value, context.thread_id)
+
+
+def _remember(
+    earlier: list[WorkingRequest], request: WorkingRequest | None, context: AgentContext
+) -> list[WorkingRequest]:
+    return [*earlier, request][-context.config.max_earlier_requests :] if request is not None else earlier

@@ -1,0 +1,74 @@
+"""What a language model's reading adds to the rules' reading: linked to the catalogue, or not used at all.
+
+Rules win: numbers, slots, seen items and everything they understood stay. The model only helps with words that no rule
+knew, and only where those words, or the ones it proposes for them, are in the message.
+"""
+
+from __future__ import annotations
+
+from agents.intent import Act, Intent, Wish
+from agents.llm.schemas import IntentReply
+from agents.understanding.rules import RuleUnderstanding
+from agents.understanding.vocabulary import phrase_for
+from tools.titles import SURE, TitleIndex, plain
+
+
+def worth_a_second_reading(intent: Intent) -> bool:
+    """True when words were left that no rule knew, or a title wasn't found."""
+    return intent.act is Act.recommend and bool(intent.residue or intent.unlinked)
+
+
+def refine(intent: Intent, reply: IntentReply, message: str, rules: RuleUnderstanding, titles: TitleIndex) -> Intent:
+    """The intent with what the model added; the same object's equal when it added nothing.
+
+    Args:
+        intent: the rules' reading.
+        reply: the model's reading.
+        message: what was said; the model's words must come from it or be values of the catalogue.
+        rules: vocabulary of the catalogue.
+        titles: titles of the catalogue.
+    """
+    out = {plain(phrase) for phrase in reply.avoid} & {plain(phrase) for phrase in reply.want}
+    known = {(wish.field, value) for wish in intent.wishes for value in wish.values}
+    wishes = list(intent.wishes)
+    for phrase, negative in [*((p, False) for p in [*reply.want, reply.mood]), *((p, True) for p in reply.avoid)]:
+        if not phrase or plain(phrase) in out:
+            continue
+        for wish in _wishes(phrase, negative, message, rules):
+            if not {(wish.field, value) for value in wish.values} & known:
+                wishes.append(wish)
+                known |= {(wish.field, value) for value in wish.values}
+    anchors = list(intent.anchors)
+    said = f" {plain(message)} "
+    for name in reply.like:
+        best = next(iter(titles.link(name, 1)), None)
+        item_id = rules.catalogue.ids[best.index] if best is not None and best.confidence >= SURE else None
+        if item_id and item_id not in anchors and f" {plain(name)} " in said and not rules.vocabulary.knows(name):
+            anchors.append(item_id)
+    return intent.model_copy(update={"wishes": wishes, "anchors": anchors[:20]})
+
+
+def _wishes(phrase: str, negative: bool, message: str, rules: RuleUnderstanding) -> list[Wish]:
+    vocabulary, roles = rules.vocabulary, rules.roles
+    meanings = vocabulary.lookup(phrase)[:1]
+    if meanings:
+        # a value that was not said is the model's guess: liked, not demanded
+        spoken = f" {plain(phrase)} " in f" {plain(message)} "
+        return [
+            Wish(
+                field=m.field,
+                values=list(m.values),
+                negative=negative and spoken,
+                hard=False if not negative else spoken,
+                words=phrase_for(m.field, phrase, negative, roles, list(m.values)),
+            )
+            for m in meanings
+            if spoken or not negative
+        ]
+    mood = vocabulary.mood(phrase)
+    if mood is None or negative:
+        return []
+    for field in roles.genres:
+        if values := vocabulary.pick(field, mood.values):
+            return [Wish(field=field, values=list(values), hard=False, words=mood.words)]
+    return []

@@ -1,0 +1,300 @@
+"""Understanding without a language model: one message in its scene becomes an Intent."""
+
+from __future__ import annotations
+
+import re
+
+from agents.intent import Act, Intent, Wish
+from agents.understanding import acts
+from agents.understanding.lexicon import FILLER, Mood
+from agents.understanding.names import LIKE, LOVED, PeopleReader, TitleReader
+from agents.understanding.negation import is_negative, negative_spans
+from agents.understanding.numbers import read_numbers
+from agents.understanding.references import Pointed, read_pointers
+from agents.understanding.relative import read_relative
+from agents.understanding.roles import Roles
+from agents.understanding.scene import Scene
+from agents.understanding.text import Span, Utterance
+from agents.understanding.vocabulary import Vocabulary, phrase_for, wishes
+from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.generator.protocol import Task
+from tools.titles import TitleIndex, plain
+
+_COMPARATIVE = re.compile(r"\b(?:\w+(?:ier|ter|der)|more|less)\b")
+_QUESTION = re.compile(r"^\W*(?:what|who|when|where|how|is|are|can|could|do|does|did|will|which)\b")
+
+
+class RuleUnderstanding:
+    """Reads messages about one catalogue. Made once; safe to share between threads.
+
+    Args:
+        catalogue: its items.
+        titles: its titles.
+    """
+
+    def __init__(self, catalogue: Catalogue, titles: TitleIndex) -> None:
+        self.catalogue = catalogue
+        self.roles = Roles.of(catalogue)
+        self.vocabulary = Vocabulary(catalogue, self.roles)
+        self._titles = TitleReader(catalogue, titles, self.vocabulary)
+        self._people = PeopleReader(catalogue, self.roles, self.vocabulary)
+        self._field_words = _field_words(self.roles)
+        self.title_forms = titles.forms
+
+    def understand(self, message: str, scene: Scene) -> Intent:
+        """What the message asks for.
+
+        Args:
+            message: plain text, cleaned by the guard.
+            scene: what it was said into.
+        """
+        utterance = Utterance(message)
+        intent = Intent()
+        small = self._opening(utterance, intent)
+        if small is not None:
+            return small
+        negative = negative_spans(utterance.low)
+        self._read_slate_talk(utterance, scene, intent)
+        if intent.act in {Act.why, Act.about, Act.clarify}:
+            return intent
+        self._read_wishes(utterance, negative, scene, intent)
+        self._close(utterance, scene, intent)
+        return intent
+
+    def _opening(self, utterance: Utterance, intent: Intent) -> Intent | None:
+        """Greetings, help, reset, undo; an Intent when the message holds nothing else."""
+        if acts.HELP.search(utterance.view):
+            return Intent(act=Act.help)
+        if utterance.pop(acts.UNDO) and not _content(utterance):
+            return Intent(act=Act.undo)
+        if utterance.pop(acts.RESET):
+            intent.fresh = True
+            if not _content(utterance):
+                return Intent(act=Act.reset)
+        hello = utterance.pop(acts.HELLO)
+        before = utterance.view
+        thanked = any(True for _ in utterance.pop_all(acts.THANKS))
+        if (
+            not _content(utterance)
+            and (hello or thanked)
+            and not re.search(r"\b(?:more|what|which|something)\b", before)
+        ):
+            return Intent(act=Act.hello if hello else Act.thanks)
+        return None
+
+    def _read_slate_talk(self, utterance: Utterance, scene: Scene, intent: Intent) -> None:
+        """Why, about, seen, liked, more like it: talk about cards and titles."""
+        quoted = self._titles.quoted(utterance)
+        why = utterance.pop(acts.WHY) is not None
+        about = not why and utterance.pop(acts.ABOUT) is not None
+        if why or about:
+            self._read_question(utterance, scene, intent, quoted.items, why=why)
+            if intent.act is not Act.recommend:
+                return
+        utterance.pop(acts.NOT_SEEN)
+        self._read_opinions(utterance, scene, intent)
+        if intent.act is Act.clarify:
+            return
+        for cue, sure in ((LIKE, False), (LOVED, True)):
+            linked = self._titles.after(utterance, cue, sure=sure)
+            intent.anchors += linked.items
+            intent.unlinked += linked.unlinked
+            intent.notes += linked.notes
+        intent.anchors = list(dict.fromkeys([*quoted.items, *intent.anchors]))
+        intent.unlinked += quoted.unlinked
+        intent.notes += quoted.notes
+
+    def _read_question(
+        self, utterance: Utterance, scene: Scene, intent: Intent, quoted: list[str], *, why: bool
+    ) -> None:
+        named = quoted or self._titles.mentioned(utterance, [card.item_id for card in scene.slate])
+        pointed = read_pointers(utterance, scene, pronouns=not named, bare_numbers=True)
+        intent.act = Act.why if why else Act.about
+        intent.items = list(dict.fromkeys([*named, *pointed.items]))
+        intent.slots = pointed.slots
+        if intent.items or pointed.missing:
+            return
+        if not why:
+            linked = self._titles.after(utterance, re.compile(r"^[\s\x1f]*(?=\S)"), sure=True)
+            intent.items = linked.items
+        if intent.items:
+            return
+        if why and scene.slate:
+            # "why these?" asks about the whole list; the first card stands for it
+            intent.items = [scene.focus or scene.slate[0].item_id]
+        elif pointed.vague:
+            intent.act = Act.clarify
+        else:
+            intent.act = Act.recommend
+
+    def _read_opinions(self, utterance: Utterance, scene: Scene, intent: Intent) -> None:
+        like_it = utterance.pop(acts.MORE_LIKE) is not None
+        seen = utterance.pop(acts.SEEN) is not None
+        disliked = not seen and self._pop_opinion(utterance, scene, acts.DISLIKED)
+        liked = not seen and not disliked and self._pop_opinion(utterance, scene, acts.LIKED)
+        pointing = seen or like_it or liked or disliked
+        named = self._titles.mentioned(utterance, [card.item_id for card in scene.slate]) if pointing else []
+        pointed = (
+            read_pointers(utterance, scene, pronouns=pointing and not named, bare_numbers=seen or liked or disliked)
+            if scene.slate
+            else Pointed()
+        )
+        items = list(dict.fromkeys([*named, *pointed.items]))
+        if seen and not items and not pointed.vague:
+            items = self._titles.after(utterance, re.compile(r"(?:^|\x1f)\s*(?=[^\s\x1f])"), sure=True).items
+        intent.slots = pointed.slots
+        if pointing and not items and (pointed.vague or pointed.missing):
+            intent.act = Act.clarify
+            return
+        intent.seen = items if seen else []
+        intent.disliked = items if disliked else []
+        intent.liked = items if liked else []
+        if like_it or liked or (not pointing and pointed.items):
+            intent.anchors = list(items)
+
+    @staticmethod
+    def _pop_opinion(utterance: Utterance, scene: Scene, pattern: re.Pattern[str]) -> bool:
+        """Take "I loved" only when a card is meant, not a genre ("I love comedies") or a wish ("I'd like")."""
+        match = pattern.search(utterance.view)
+        if match is None or not scene.slate:
+            return False
+        rest = Utterance(utterance.raw[match.end() :])
+        pointed = read_pointers(rest, scene, pronouns=True, bare_numbers=True)
+        shown = {plain(re.sub(r"\s*\(\d{4}\)$", "", card.title)) for card in scene.slate}
+        starts_with_title = any(plain(rest.raw).startswith(title) for title in shown if title)
+        if pointed.empty and not starts_with_title:
+            return False
+        utterance.take(*match.span())
+        return True
+
+    def _read_wishes(self, utterance: Utterance, negative: list[Span], scene: Scene, intent: Intent) -> None:
+        intent.dropped = acts.dropped_fields(utterance, self._field_words)
+        task, task_words = acts.read_task(utterance)
+        intent.task = task
+        compared, notes, compares = read_relative(utterance, scene, self.catalogue, self.roles)
+        numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
+        in_language = self._languages(utterance, negative)
+        people, unknown = self._people.read(utterance, negative)
+        hits, moods = self.vocabulary.find(utterance)
+        intent.more = utterance.pop(acts.MORE) is not None
+        intent.wishes = [*compared, *numbers, *in_language, *wishes(hits, utterance, negative, self.roles), *people]
+        leaning, words = self._moods(moods, negative)
+        intent.wishes += leaning
+        intent.notes += notes
+        intent.unlinked += unknown
+        positive = [word for word, span in _content(utterance) if not is_negative(negative, span.start)]
+        intent.residue = list(
+            dict.fromkeys(positive + [w for w, s in _content(utterance) if is_negative(negative, s.start)])
+        )
+        intent.words = " ".join(dict.fromkeys([*words, *positive, *([task_words] if task_words else [])]))
+        if compares:
+            intent.fresh = False
+
+    def _languages(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
+        field = self.roles.language
+        if field is None:
+            return []
+        found = []
+        names = "|".join(re.escape(v) for v in sorted(self.vocabulary.values.get(field, {}), key=len, reverse=True))
+        pattern = re.compile(
+            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b"
+        )
+        for match in utterance.pop_all(pattern) if names else ():
+            value = self.vocabulary.values[field][plain(match["a"] or match["b"])]
+            ruled_out = is_negative(negative, match.start())
+            found.append(
+                Wish(
+                    field=field,
+                    values=[value],
+                    negative=ruled_out,
+                    words=phrase_for(field, "", ruled_out, self.roles, [value]),
+                )
+            )
+        return found
+
+    def _moods(self, moods: list[tuple[Span, Mood]], negative: list[Span]) -> tuple[list[Wish], list[str]]:
+        found: list[Wish] = []
+        words: list[str] = []
+        for span, mood in moods:
+            turned = is_negative(negative, span.start) and not mood.forms[0].startswith("less")
+            names, hard = (mood.ruled_out, True) if turned else (mood.values, False)
+            if turned and not mood.ruled_out:
+                names, hard = mood.instead, False
+            elif not turned:
+                words.append(mood.words)
+            picked = self._pick_genres(names)
+            if picked is not None:
+                field, values = picked
+                said = f"nothing {mood.words}" if turned else mood.words
+                found.append(Wish(field=field, values=values, negative=turned and hard, hard=hard, words=said))
+        return found, words
+
+    def _pick_genres(self, names: tuple[str, ...]) -> tuple[str, list[str]] | None:
+        fields = [*self.roles.genres, *(f for f in self.vocabulary.values if f not in self.roles.genres)]
+        for field in fields:
+            if values := self.vocabulary.pick(field, names):
+                return field, list(values)
+        return None
+
+    def _close(self, utterance: Utterance, scene: Scene, intent: Intent) -> None:
+        """Decide between a new request and a change to the running one."""
+        text = utterance.low
+        asks = bool(intent.wishes or intent.anchors or intent.task or intent.words)
+        about_slate = bool(intent.seen or intent.liked or intent.disliked or intent.more or intent.dropped)
+        if intent.fresh or not scene.running:
+            intent.fresh = True
+        elif about_slate or intent.slots or not asks:
+            intent.fresh = False
+        elif acts.REFINE.search(text):
+            intent.fresh = False
+        elif intent.anchors or acts.REQUEST.search(text):
+            intent.fresh = not _COMPARATIVE.search(text) or bool(intent.anchors)
+        else:
+            intent.fresh = not _COMPARATIVE.search(text)
+        nothing = not asks and not about_slate and intent.k is None and not intent.slots and not intent.unlinked
+        off_topic = (
+            _QUESTION.search(text) and not intent.wishes and not intent.anchors and not acts.REQUEST.search(text)
+        )
+        spoken_of = set(re.findall(r"[^\W_]+", text)) & _topic_words(self.catalogue.item_noun)
+        if off_topic and not about_slate and not intent.task and intent.k is None and not spoken_of:
+            intent.act = Act.help
+        elif nothing and not scene.running and not re.search(r"[^\W_]", text):
+            intent.notes.append("I could not read a wish in that, so here is what I would pick for you.")
+        if intent.task is None and asks:
+            intent.task = _task(intent, self.roles)
+
+
+def _task(intent: Intent, roles: Roles) -> Task:
+    if intent.residue or intent.anchors:
+        return Task.query
+    if any(not wish.negative and wish.field in roles.genres for wish in intent.wishes):
+        return Task.category
+    return Task.query if intent.words else Task.for_you
+
+
+def _content(utterance: Utterance) -> list[tuple[str, Span]]:
+    return [
+        (word, span) for word, span in utterance.words() if word not in FILLER and not word.isdigit() and len(word) > 1
+    ]
+
+
+def _topic_words(noun: str) -> set[str]:
+    singular = noun[:-1] if noun.endswith("s") else noun
+    return {noun, singular, "watch", "see", "read", "play", "movie", "movies", "film", "films", "recommend", "suggest"}
+
+
+def _field_words(roles: Roles) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for names, field in (
+        (("country", "countries", "place", "origin"), roles.country),
+        (("language",), roles.language),
+        (("year", "age", "decade", "period", "era", "date"), roles.year),
+        (("length", "duration", "runtime", "time"), roles.duration),
+        (("price", "cost"), roles.price),
+        (("genre", "kind", "category", "type"), roles.genres[0] if roles.genres else None),
+        (("director", "author", "artist"), roles.makers[0] if roles.makers else None),
+        (("actor", "cast"), roles.performers[0] if roles.performers else None),
+    ):
+        if field:
+            words.update(dict.fromkeys(names, field))
+    return words

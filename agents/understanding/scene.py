@@ -1,0 +1,28 @@
+"""What a message is said into: the cards on the table and the request that is running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agents.state import SlateCard, WorkingRequest
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The moment before a message."""
+
+    slate: list[SlateCard] = field(default_factory=list)
+    """Cards on the table."""
+    focus: str = ""
+    """Item id last spoken of; empty when none."""
+    request: WorkingRequest | None = None
+    """The running request; None at the start of a thread."""
+
+    def item_at(self, slot: int) -> str | None:
+        """Item id in a slot, counted from 1; None when there is no such slot."""
+        return next((card.item_id for card in self.slate if card.slot == slot), None)
+
+    @property
+    def running(self) -> bool:
+        """True when there is a request that can be changed."""
+        return self.request is not None

@@ -1,0 +1,113 @@
+"""A message that recognisers eat piece by piece: what one has understood, the next doesn't see."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+USED = "\x1f"
+"""Stands for an eaten character; no pattern crosses it."""
+
+NUMBER_WORDS = {
+    word: number
+    for number, word in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    )
+}
+"""Small numbers as words."""
+
+NUMBER = r"(?:\d+(?:[.,]\d+)?|" + "|".join(list(NUMBER_WORDS)[1:]) + r"|an?|a couple(?: of)?|half an)"
+"""Pattern of a small number."""
+
+
+def same_length_fold(text: str) -> str:
+    """Lower case without accents and with straight quotes, each character still in its place."""
+    return "".join(_fold(character) for character in text)
+
+
+def _fold(character: str) -> str:
+    if character in "’‘`´":
+        return "'"
+    if character in "“”«»„":
+        return '"'
+    if character in "–—−":
+        return "-"
+    folded = unicodedata.normalize("NFKD", character.lower())
+    return folded[0] if folded and folded[0].isprintable() else (" " if character.isspace() else character)
+
+
+def to_number(word: str) -> float:
+    """A small number from digits or a word."""
+    word = word.strip()
+    if word in NUMBER_WORDS:
+        return float(NUMBER_WORDS[word])
+    if word in {"a", "an"}:
+        return 1.0
+    if word.startswith("a couple"):
+        return 2.0
+    if word == "half an":
+        return 0.5
+    return float(word.replace(",", "."))
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of the message, end exclusive."""
+
+    start: int
+    end: int
+
+
+class Utterance:
+    """One message.
+
+    Args:
+        raw: the message as written.
+    """
+
+    def __init__(self, raw: str) -> None:
+        self.raw = raw
+        self.low = same_length_fold(raw)
+        self._used = bytearray(len(raw))
+
+    @property
+    def view(self) -> str:
+        """The folded message; eaten characters are USED."""
+        return "".join(USED if used else c for c, used in zip(self.low, self._used, strict=True))
+
+    def take(self, start: int, end: int) -> None:
+        """Mark a piece as understood."""
+        self._used[start:end] = b"\x01" * (end - start)
+
+    def pop(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The first match among what is left, which is taken."""
+        match = pattern.search(self.view)
+        if match is not None:
+            self.take(*match.span())
+        return match
+
+    def pop_all(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """All matches, one after the other, each taken."""
+        while (match := self.pop(pattern)) is not None and match.end() > match.start():
+            yield match
+
+    def words(self) -> list[tuple[str, Span]]:
+        """Words that are left, with their places."""
+        return [(m[0], Span(*m.span())) for m in re.finditer(r"[^\W_]+(?:'[^\W_]+)*", self.view)]
+
+    def runs(self) -> list[list[tuple[str, Span]]]:
+        """Words that are left, grouped into runs with only blanks and hyphens between them."""
+        groups: list[list[tuple[str, Span]]] = []
+        for word, span in self.words():
+            joined = groups and re.fullmatch(r"[\s\-]+", self.view[groups[-1][-1][1].end : span.start])
+            if joined:
+                groups[-1].append((word, span))
+            else:
+                groups.append([(word, span)])
+        return groups
+
+    def untouched(self) -> bool:
+        """True when nothing has been eaten yet."""
+        return not any(self._used)
