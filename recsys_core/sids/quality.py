@@ -117,10 +117,7 @@ class SidQuality(BaseModel):
                 f"(share {self.collision_share:.2f}, at most {limits.max_collision_share:.2f} wanted); raise `levels` "
                 'or `codes`, or use layout = "hybrid"'
             )
-        if (
-            any(level.codes > 1 for level in self.levels)
-            and self.reconstruction_error > limits.max_reconstruction_error
-        ):
+        if tells_apart and self.reconstruction_error > limits.max_reconstruction_error:
             raise BuildError(
                 f"semantic IDs: the codes leave {self.reconstruction_error:.2f} of the variance unexplained (at most "
                 f"{limits.max_reconstruction_error:.2f} wanted); raise `levels` or `codes`, or check the item vectors"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class ResidualKMeansConfig(BaseModel):
 
     levels: int = Field(default=1, ge=1, le=8)
     """How many codebooks, each on the residual of the one before."""
-    codes: int | Literal["auto"] = "auto"
+    codes: Annotated[int, Field(ge=1, le=65_536)] | Literal["auto"] = "auto"
     """Codes a level; ``auto`` takes the largest power of two that leaves ``items_per_code`` items to each."""
     items_per_code: int = Field(default=16, ge=1)
     """How many items one code should stand for; used by ``auto``."""
