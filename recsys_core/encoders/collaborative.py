@@ -70,8 +70,9 @@ class CollaborativeEncoder:
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to length 1; zero rows stay zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = (vectors / np.where(length > 1e-12, length, 1.0)).astype(np.float32)
+    table = np.ascontiguousarray(vectors)  # sums over rows come out the same bit for bit whatever the memory order was
+    length = np.linalg.norm(table, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = (table / np.where(length > 1e-12, length, 1.0)).astype(np.float32)
     return scaled
 
 
