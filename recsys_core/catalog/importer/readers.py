@@ -7,6 +7,7 @@ number of its first one. In a Parquet file the first record is row 1.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -131,9 +132,8 @@ def _read_csv(path: Path, mapping: ColumnMapping) -> RawTable:
         quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE}
         if mapping.quote != "none":
             quoting = {"quotechar": mapping.quote, "strict": True}
-        header = _header(next(csv.reader([first], delimiter=delimiter, **quoting)), path)
-        reader = csv.reader(lines, delimiter=delimiter, **quoting)
-        return _collect_csv(path, lines, reader, header, rejects)
+        reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter, **quoting)
+        return _collect_csv(path, lines, reader, _header(reader, lines.number, path), rejects)
 
 
 def _first_line(lines: _Lines, path: Path) -> str:
@@ -151,11 +151,18 @@ def _delimiter(header: str, path: Path) -> str:
     return max(",\t;|", key=header.count)
 
 
-def _header(cells: list[str], path: Path) -> list[str]:
+def _header(reader: Any, row: int, path: Path) -> list[str]:
+    try:
+        cells: list[str] = next(reader)
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, row {row}: the header can't be split into columns ({error}); mend its quotes, or say "
+            '--map quote=none (quote = "none" in the mapping file) if quotes are ordinary characters'
+        ) from None
     names = [cell.strip() or f"column_{position}" for position, cell in enumerate(cells, start=1)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"{path}, row 1: two columns are called {twice!r}; give every column a name of its own")
+        raise DataError(f"{path}, row {row}: two columns are called {twice!r}; give every column a name of its own")
     return names
 
 
@@ -283,13 +290,22 @@ def _read_parquet(path: Path) -> RawTable:
 
 
 def _parquet_column(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column as one of the types that the import knows; what has no such type (binary, structs) becomes null."""
     column = pl.col(name)
-    if isinstance(dtype, pl.Categorical | pl.Enum):
-        return column.cast(pl.String)
+    if isinstance(dtype, pl.Array):
+        column, dtype = column.arr.to_list(), pl.List(dtype.inner)
+    if isinstance(dtype, pl.List) and _is_plain(dtype.inner):
+        return column.cast(pl.List(pl.String), strict=False)
     if isinstance(dtype, pl.Decimal):
         return column.cast(pl.Float64)
-    if isinstance(dtype, pl.List) and dtype.inner != pl.String:
-        return column.cast(pl.List(pl.String))
-    if isinstance(dtype, pl.Date):
-        return column.cast(pl.Datetime("us"))
-    return column
+    if isinstance(dtype, pl.Date | pl.Datetime):
+        return column.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)), strict=False)
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return column.cast(pl.String)
+    if dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.String):
+        return column
+    return pl.lit(None, dtype=pl.String).alias(name)
+
+
+def _is_plain(dtype: Any) -> bool:
+    return bool(dtype.is_numeric() or dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Date))

@@ -41,6 +41,8 @@ def as_text(column: pl.Series) -> pl.Series:
 
 def is_missing(column: pl.Series) -> pl.Series:
     """Where a column says nothing: null, blank, or a usual mark such as N/A."""
+    if column.dtype.is_float():
+        return column.is_null() | column.is_nan().fill_null(False)
     if column.dtype != pl.String:
         return column.is_null()
     return column.is_null() | column.str.strip_chars().str.to_lowercase().is_in(MISSING_MARKS)
