@@ -88,11 +88,12 @@ def examples(info: dict[str, Any]) -> list[str]:
 
 
 def _draw_chips(session: Session, labels: list[str], key: str, strong: str | None = None) -> None:
-    with st.container(horizontal=True, horizontal_alignment="center" if key == "example" else "left", gap="small"):
+    middle = "center" if key == "example" else "left"
+    with st.container(horizontal=True, horizontal_alignment=middle, gap="small", key=key):
         for number, label in enumerate(labels):
             st.button(
                 label,
-                key=f"{key}-{number}",
+                key=f"chip-{key}-{number}",
                 type="primary" if label == strong else "secondary",
                 on_click=_send,
                 args=(session, label),

@@ -6,7 +6,7 @@ Knows the wire format and nothing of the rooms behind the API.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -166,7 +166,7 @@ class SidraClient:
         filter: Json | None = None,
         k: int = 5,
         earlier: Sequence[Json] = (),
-    ) -> Iterator[Json]:
+    ) -> Generator[Json, None, None]:
         """One turn, event by event; stop iterating (or `close()` the iterator) to cancel it.
 
         Yields:

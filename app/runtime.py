@@ -214,8 +214,10 @@ class Runtime:
 
             self._llm = llm = NoChatModel()
         assert self._recommender is not None
-        config = ConversationConfig()
-        service = ConversationService(self._recommender, llm, self.settings.home / "conversations", config)
+        config = ConversationConfig(max_message_chars=self.settings.message_chars)
+        folder = self.settings.home / "conversations"
+        # It reads the whole catalogue for its index of titles, which would hold up /healthz.
+        service = await asyncio.to_thread(ConversationService, self._recommender, llm, folder, config)
         await service.start()
         self._conversations = service
 

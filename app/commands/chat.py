@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -24,7 +24,7 @@ _LEAVE = {"exit", "quit", "bye", ":q"}
 class Talker(Protocol):
     """Somebody who answers."""
 
-    def turn(self, message: str, thread_id: str | None) -> Iterator[dict[str, Any]]:
+    def turn(self, message: str, thread_id: str | None) -> Generator[dict[str, Any], None, None]:
         """One turn, event by event."""
         ...
 
@@ -95,7 +95,7 @@ def _converse(talker: Talker, thread: str | None) -> None:
 
 def _answer(talker: Talker, text: str, thread: str | None, screen: Console | None) -> dict[str, Any]:
     steps: list[dict[str, Any]] = []
-    with closing(talker.turn(text, thread)) as events:  # type: ignore[type-var]
+    with closing(talker.turn(text, thread)) as events:
         for event in events:
             if event["type"] == "step" and event["status"] == "end":
                 steps.append({name: event[name] for name in ("node", "ms", "detail")})
@@ -139,7 +139,7 @@ class _Remote:
         self._client = SidraClient(settings.client_url, settings.key)
         self._options: dict[str, Any] = {"user": user, "filter": rule, "k": k}
 
-    def turn(self, message: str, thread_id: str | None) -> Iterator[dict[str, Any]]:
+    def turn(self, message: str, thread_id: str | None) -> Generator[dict[str, Any], None, None]:
         """One turn over HTTP."""
         return self._client.chat(message, thread_id=thread_id, **self._options)
 
@@ -169,7 +169,7 @@ class _Local:
             raise Failed(sentence)
         return runtime
 
-    def turn(self, message: str, thread_id: str | None) -> Iterator[dict[str, Any]]:
+    def turn(self, message: str, thread_id: str | None) -> Generator[dict[str, Any], None, None]:
         """One turn in this process."""
         from app.streaming import Pump
 

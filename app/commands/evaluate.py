@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +24,10 @@ def register(cli: typer.Typer) -> None:
     evaluate.command("offline")(offline)
     evaluate.command("conversations")(conversations)
     cli.add_typer(evaluate, name="eval")
+    bench = typer.Typer(help="Measure how fast the answers are.", no_args_is_help=True)
+    bench.command("generate")(bench_generate)
+    bench.command("api")(bench_api)
+    cli.add_typer(bench, name="bench")
 
 
 def offline(
@@ -93,6 +97,59 @@ def conversations(
     failed = report.figures["conversations"] - report.figures["conversations_passed"]
     if failed:
         raise Failed(f"{failed:g} conversations failed; the reasons stand in the detail of --json")
+
+
+def bench_generate(
+    requests: Annotated[int, typer.Option(min=1, help="Single requests timed.")] = 300,
+    batch: Annotated[int, typer.Option(min=1, help="Requests in a batch.")] = 32,
+    beam: Annotated[int, typer.Option(min=1, help="Width of the search.")] = 20,
+    validity: Annotated[int, typer.Option(min=0, help="Random requests whose every item is checked.")] = 10_000,
+    seed: Seed = 0,
+    release: Annotated[str | None, typer.Option(help="Release to measure; default the current one.")] = None,
+    home: Home = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Latency, throughput, memory and validity of the recommender in this process."""
+    from app.commands.recommend import open_recommender
+    from app.settings import load_settings
+    from eval.bench.generate import bench_generate as measure
+
+    recommender = open_recommender(load_settings(home=home), release)
+    try:
+        with Bar() as bar:
+            report = measure(
+                recommender, requests=requests, batch=batch, beam=beam, validity=validity, seed=seed, progress=bar
+            )
+    finally:
+        recommender.close()
+    _tell(report, json_)
+
+
+def bench_api(
+    llm: Annotated[list[str] | None, typer.Option(help="Language model to measure; repeat. Default embedded, none.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each conversation is held.")] = 1,
+    user: Annotated[str, typer.Option(help="Who talks.")] = "42",
+    seed: Seed = 0,
+    home: Home = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Time from a message to the first cards and the first words, over HTTP.
+
+    Measures the API at SIDRA_API_URL if that is set, else one of its own for each language model.
+    """
+    from app.settings import load_settings
+    from eval.bench.api import bench_api as measure
+
+    settings = load_settings(home=home)
+    with ExitStack() as stack:
+        if settings.api_url:
+            addresses = {settings.llm: settings.client_url}
+        else:
+            wanted = [load_settings(home=home, llm=name) for name in (llm or ["embedded", "none"])]
+            addresses = {each.llm: stack.enter_context(running_api(each)) for each in wanted}
+        bar = stack.enter_context(Bar())
+        report = measure(addresses, api_key=settings.key, rounds=rounds, user=user, seed=seed, progress=bar)
+    _tell(report, json_)
 
 
 @contextmanager

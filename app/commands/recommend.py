@@ -86,14 +86,17 @@ def open_recommender(settings: Settings, release_id: str | None = None) -> Recom
         ReleaseError: there is none, or it can't be read.
     """
     from recsys_core.releases.store import ReleaseStore
+
+    release = ReleaseStore(settings.home).open(release_id)
+    # After the release is found: a missing one should be told at once, not after torch is loaded.
     from recsys_core.serving.recommender import Recommender
 
-    return Recommender.open(ReleaseStore(settings.home).open(release_id), vector_store=settings.vector_store)
+    return Recommender.open(release, vector_store=settings.vector_store)
 
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
     """The thumbs of a user from earlier conversations on this machine."""
-    path = settings.home / "conversations" / "conversations.sqlite"
+    path = settings.home / "conversations" / "users.sqlite"
     if user is None or not path.is_file():
         return {}
     from agents.memory import Database, FeedbackStore

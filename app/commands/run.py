@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.data import build_dataset, import_films, tell_import
 from app.commands.serve import page_command, page_environment, take_port
 from app.commands.terminal import Bar, Failed, say
 
@@ -79,20 +80,13 @@ def ensure_release(settings: Settings) -> None:
     if (folder / "dataset.json").is_file():
         say(f"Data set {settings.dataset} is there.")
     elif settings.dataset == "movielens-100k":
-        from recsys_core.catalog.movielens import import_movielens
-
         say("Importing MovieLens-100K and film facts ...")
-        with Bar() as bar:
-            report = import_movielens(settings.home / "datasets", settings.cache_dir, bar)
-        info = report.info
-        say(f"  {info.items:,} {info.item_noun}, {info.interactions:,} interactions of {info.users:,} users")
+        tell_import(import_films(settings))
     else:
         raise Failed(
             f"no data set {settings.dataset!r} in {settings.home / 'datasets'}; make it with `sidra import`, "
             "or unset SIDRA_DATASET"
         )
-    from app.commands.data import build_dataset
-
     say("Building a release: vectors, semantic IDs, index, generator. This takes a few minutes ...")
     build_dataset(settings, folder)
 

@@ -14,7 +14,10 @@ Card = dict[str, Any]
 Vote = Callable[[Card, int], None]
 _MOST_COLUMNS = 5
 _MOST_CHIPS = 4
-_MOST_NAMES = 3
+_MOST_NAMES = 2
+_MOST_LINES = 3
+# What people look for first, in catalogues of many kinds; all other facts follow in the catalogue's order.
+_TELLING = ("director", "author", "artist", "brand", "maker", "country", "runtime", "price", "certificate")
 
 
 def card_html(card: Mapping[str, Any], vote: int = 0) -> str:
@@ -23,7 +26,7 @@ def card_html(card: Mapping[str, Any], vote: int = 0) -> str:
     title = str(card["title"])
     when = facts.pop("year", None)
     chips = _take_chips(facts)
-    first, second = style.colours(chips[0] if chips else title)
+    first, second = style.colours(title)
     parts = [
         f'<div class="sidra-card{" sidra-down" if vote < 0 else ""}">',
         f'<div class="sidra-poster" style="background:linear-gradient(150deg,{first},{second})">',
@@ -34,9 +37,7 @@ def card_html(card: Mapping[str, Any], vote: int = 0) -> str:
     ]
     if chips:
         parts.append('<div class="sidra-chips">' + "".join(f"<span>{escape(c)}</span>" for c in chips) + "</div>")
-    lines = [f"<b>{escape(_label(name))}</b> {escape(_plain(value))}" for name, value in facts.items() if _plain(value)]
-    if lines:
-        parts.append('<div class="sidra-facts">' + "<br>".join(lines) + "</div>")
+    parts.append(_facts_html(facts))
     if card.get("reason"):
         parts.append(f'<div class="sidra-reason" dir="auto">{escape(str(card["reason"]))}</div>')
     parts.append("</div>")
@@ -62,6 +63,16 @@ def draw_cards(cards: Sequence[Card], votes: Mapping[str, int], *, place: str, o
                     st.html(card_html(card, vote))
                 if on_vote is not None:
                     _thumbs(card, vote, f"{place}-{card['slot']}", on_vote)
+
+
+def _facts_html(facts: dict[str, Any]) -> str:
+    names = [name for name in _TELLING if name in facts] + [name for name in facts if name not in _TELLING]
+    lines = [f"<b>{escape(_label(name))}</b> {escape(_plain(facts[name]))}" for name in names if _plain(facts[name])]
+    if not lines:
+        return ""
+    shown, rest = "<br>".join(lines[:_MOST_LINES]), "<br>".join(lines[_MOST_LINES:])
+    more = f"<details><summary>More</summary>{rest}</details>" if rest else ""
+    return f'<div class="sidra-facts">{shown}{more}</div>'
 
 
 def _thumbs(card: Card, vote: int, key: str, on_vote: Vote) -> None:

@@ -17,8 +17,12 @@ def usable(fields: list[Field]) -> list[Field]:
     """Fields worth a widget: filled often enough, and with more than one value; best filled first within their kind."""
     kept = [field for field in fields if field["coverage"] >= _LEAST_COVERAGE and _choices(field)]
     rank = {"tags": 0, "number": 1, "string": 2, "flag": 3}
-    # Tags with few distinct values (genres) come before those with many (people).
-    return sorted(kept, key=lambda f: (f["distinct"] > 60 and f["kind"] != "number", rank[f["kind"]], -f["coverage"]))
+    # Tags with few distinct values (genres) come before those with many (people), and one number (the year) goes second.
+    kept.sort(key=lambda f: (f["distinct"] > 60 and f["kind"] != "number", rank[f["kind"]], -f["coverage"]))
+    number = next((at for at, field in enumerate(kept) if field["kind"] == "number"), None)
+    if number is not None and number > 1:
+        kept.insert(1, kept.pop(number))
+    return kept
 
 
 def draw_filters(fields: list[Field], version: int) -> dict[str, Any] | None:
@@ -41,10 +45,11 @@ def draw_filters(fields: list[Field], version: int) -> dict[str, Any] | None:
 
 def _choices(field: Field) -> bool:
     if field["kind"] == "number":
-        return field["minimum"] is not None and field["maximum"] is not None and field["minimum"] < field["maximum"]
+        low, high = field["minimum"], field["maximum"]
+        return low is not None and high is not None and float(low) < float(high)
     if field["kind"] == "string":
-        return 1 < field["distinct"] <= _MOST_DISTINCT_STRINGS
-    return field["kind"] == "flag" or len(field["values"]) > 1
+        return 1 < int(field["distinct"]) <= _MOST_DISTINCT_STRINGS
+    return bool(field["kind"] == "flag" or len(field["values"]) > 1)
 
 
 def _draw(field: Field, version: int) -> list[dict[str, Any]]:

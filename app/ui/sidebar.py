@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -96,13 +97,17 @@ def _draw_threads(session: Session, client: SidraClient) -> None:
 
 def _draw_footer(info: dict[str, Any]) -> None:
     llm = info["llm"]
-    words = llm["name"] if llm["state"] == "ready" else f"rules ({llm['detail'] or llm['state']})"
+    words = llm["name"]
+    if llm["state"] == "off":
+        words = "rules, without a language model"
+    elif llm["state"] != "ready":
+        words = f"rules: {llm['detail'] or llm['state']}"
     lines = [
         f"{info['items']:,} {info['item_noun']} · {info['users']:,} users",
         f"Words by {words}",
         f"Release {info['release']}",
     ]
-    st.html('<div class="sidra-foot">' + "<br>".join(style.escape(line) for line in lines) + "</div>")
+    st.html('<div class="sidra-foot">' + "<br>".join(escape(line) for line in lines) + "</div>")
 
 
 def _clear(session: Session) -> None:

@@ -28,14 +28,17 @@ _WORD = re.compile(r"\w+")
 CSS = """
 <style>
 .block-container {max-width: 1180px; padding-top: 2.2rem; padding-bottom: 7rem;}
-section[data-testid="stSidebar"] .block-container {padding-top: 1rem;}
+[data-testid="stSidebarHeader"] {height:1.6rem; min-height:0; padding-top:.6rem; padding-bottom:0;}
+[data-testid="stChatMessage"] {background:transparent; padding-left:0; padding-right:0;}
+[data-testid="stChatMessage"]:has(.sidra-mine) {background:#f1efe8; padding:.7rem 1rem;}
+[class*="st-key-next-"] {padding-left:3.2rem;}
 .sidra-brand {display:flex; align-items:center; gap:.7rem; margin:-.4rem 0 .2rem 0;}
 .sidra-mark {width:2.3rem; height:2.3rem; border-radius:.75rem; background:linear-gradient(140deg,#2c8a73,#0f3d3a);
   color:#fbfaf7; display:flex; align-items:center; justify-content:center; font-family:"Source Serif",Georgia,serif;
   font-size:1.35rem; font-weight:600;}
 .sidra-name {font-family:"Source Serif",Georgia,serif; font-size:1.45rem; font-weight:600; line-height:1.1;}
 .sidra-tag {font-size:.78rem; opacity:.65;}
-.sidra-hero {padding:3.2rem 0 .6rem 0; text-align:center;}
+.sidra-hero {padding:6.5rem 0 .9rem 0; text-align:center;}
 .sidra-hero h1 {font-family:"Source Serif",Georgia,serif; font-weight:600; font-size:2.7rem; line-height:1.15;
   letter-spacing:-.01em; margin:0 0 .7rem 0; padding:0;}
 .sidra-hero p {font-size:1.05rem; opacity:.7; max-width:36rem; margin:0 auto;}
@@ -57,7 +60,8 @@ section[data-testid="stSidebar"] .block-container {padding-top: 1rem;}
 .sidra-chips {display:flex; flex-wrap:wrap; gap:.28rem; margin-bottom:.4rem;}
 .sidra-chips span {font-size:.72rem; padding:.08rem .5rem; border-radius:1rem; background:#e8efe9; color:#1f5a4b;}
 .sidra-facts {font-size:.8rem; line-height:1.45; opacity:.78; overflow-wrap:anywhere;}
-.sidra-facts b {font-weight:600; opacity:.75;}
+.sidra-facts b {font-weight:600; opacity:.7; margin-right:.15rem;}
+.sidra-facts summary {cursor:pointer; opacity:.75; margin-top:.15rem;}
 .sidra-reason {font-size:.86rem; line-height:1.45; margin-top:.5rem; padding-left:.6rem; border-left:2px solid #cfe0d8;
   overflow-wrap:anywhere;}
 .sidra-down {filter:grayscale(.9); opacity:.5;}
@@ -92,10 +96,10 @@ def hero(noun: str) -> str:
     )
 
 
-def text(content: str, *, running: bool = False) -> str:
+def text(content: str, *, running: bool = False, mine: bool = False) -> str:
     """An answer or a message; `dir=auto` lets right-to-left text run its own way."""
-    caret = " sidra-caret" if running else ""
-    return f'<div class="sidra-text{caret}" dir="auto">{escape(content)}</div>'
+    more = (" sidra-caret" if running else "") + (" sidra-mine" if mine else "")
+    return f'<div class="sidra-text{more}" dir="auto">{escape(content)}</div>'
 
 
 def note(content: str) -> str:

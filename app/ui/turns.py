@@ -30,7 +30,7 @@ def draw_message(session: Session, client: SidraClient, number: int) -> None:
     message = session.messages[number]
     with st.chat_message(message["role"], avatar=_AVATARS[message["role"]]):
         if message["content"]:
-            st.html(style.text(message["content"]))
+            st.html(style.text(message["content"], mine=message["role"] == "user"))
         if message["role"] == "user":
             return
         if message.get("note"):
@@ -48,7 +48,7 @@ def draw_message(session: Session, client: SidraClient, number: int) -> None:
             st.html(style.degraded(message.get("degraded_reason") or "no language model"))
         if message.get("steps"):
             total = sum(float(step["ms"]) for step in message["steps"])
-            with st.expander(f"How this answer came about · {total / 1000:.1f} s"):
+            with st.expander(f"How this answer came about · {total / 1000:.1f} s", type="compact"):
                 st.html(steps_html(message["steps"]))
 
 
@@ -60,7 +60,7 @@ def run_turn(session: Session, client: SidraClient, text: str, rule: dict[str, A
     """
     session.messages.append({"role": "user", "content": text})
     with st.chat_message("user", avatar=_AVATARS["user"]):
-        st.html(style.text(text))
+        st.html(style.text(text, mine=True))
     message: dict[str, Any] = {
         "role": "assistant",
         "content": "",
@@ -92,7 +92,7 @@ class _Screen:
     def __init__(self, session: Session, message: dict[str, Any]) -> None:
         self.session = session
         self.message = message
-        self.status = st.status("Reading your message", expanded=False)
+        self.status = st.status("Reading your message", expanded=False, type="compact")
         with self.status:
             self.steps = st.empty()
         self.words = st.empty()

@@ -7,16 +7,22 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+from pydantic import BaseModel
+
 from agents.errors import ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
-from agents.memory import Database, FeedbackStore
+from agents.memory import Database, FeedbackStore, ThreadInfo
 from agents.state import ChatMessage, SlateCard
 from app.runtime import Runtime, Stage
 from app.settings import Settings
 from recsys_core.catalog.synth import synthetic
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult, ScoredItem
 from recsys_core.releases.release import Manifest
+
+
+class ThreadHistory(BaseModel):
+    messages: list[ChatMessage]
 
 
 class FakeRecommender:
@@ -107,6 +113,24 @@ class FakeConversations:
         said.append(ChatMessage(role="assistant", content="Here you are.", created=2.0, slate=cards))
         self.stored[thread][1].extend(said)
         yield EndEvent(thread_id=thread, text="Here you are.", cards=cards, release="r-test", timings_ms={"total": 2.0})
+
+    async def threads(self, user_id: str) -> list[ThreadInfo]:
+        mine = [(i, said) for i, (user, said) in self.stored.items() if user == user_id and said]
+        return [ThreadInfo(id=i, title=said[0].content, updated=2.0, turns=len(said) // 2) for i, said in mine]
+
+    async def history(self, thread_id: str, user_id: str) -> Any:
+        user, said = self.stored.get(thread_id, ("", []))
+        if user != user_id:
+            raise ThreadNotFound(thread_id)
+        return ThreadHistory(messages=said)
+
+    async def delete_thread(self, thread_id: str, user_id: str) -> None:
+        await self.history(thread_id, user_id)
+        del self.stored[thread_id]
+
+    async def forget(self, user_id: str) -> None:
+        self.feedback.delete(user_id)
+        self.stored = {i: pair for i, pair in self.stored.items() if pair[0] != user_id}
 
     def _card(self, slot: int, item_id: str) -> SlateCard:
         item = self.recommender.catalogue.get(item_id)
