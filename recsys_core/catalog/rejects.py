@@ -74,11 +74,12 @@ def check_share(frame: pl.DataFrame, total: int, allowed: float, report: Path) -
     if frame.height == 0 or frame.height <= allowed * total:
         return
     first = frame.row(0, named=True)
-    top = frame["reason"].value_counts(sort=True).row(0)
+    top, count = frame["reason"].value_counts(sort=True).row(0)
     shown = f": {first['value']}" if first["value"] else ""
+    most = f", the commonest reason is: {top} ({count:,} rows)" if count > 1 else ""
     raise DataError(
         f"{first['file']}: {frame.height:,} of {total:,} rows can't be used, more than the {allowed:.0%} that are "
-        f"allowed; the first is row {first['row']} ({first['reason']}{shown}), the commonest reason is: {top[0]} "
-        f"({top[1]:,} rows). Nothing was imported; all of them are listed in {report}. "
+        f"allowed; the first is row {first['row']} ({first['reason']}{shown}){most}. "
+        f"Nothing was imported; all of them are listed in {report}. "
         "Mend the file, or allow more with --max-bad-share"
     )
