@@ -1,0 +1,74 @@
+"""What every test shares: no way to the network or to a model by accident, and one small release built for real."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+
+from recsys_core.catalog.dataset import write_dataset
+from recsys_core.catalog.synth import synthetic
+from recsys_core.generator.config import CompactConfig, TrainConfig
+from recsys_core.releases.build import BuildConfig, build_release
+from recsys_core.releases.release import Release
+from recsys_core.releases.store import ReleaseStore
+from recsys_core.serving.recommender import Recommender
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only this machine may be reached: a test that would download something fails instead."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0])  # type: ignore[index]
+            if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+                raise OSError(f"a test tried to reach {host}; tests run without network")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_model_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches a language model unless it opts in."""
+    from agents.llm import guard
+
+    monkeypatch.setattr(guard, "ALLOW_MODEL_REQUESTS", False)
+
+
+TINY_BUILD = BuildConfig(
+    model=CompactConfig(width=32, wish_width=16, window=12, dropout=0.1),
+    train=TrainConfig(epochs=4, learning_rate=4e-3, batch_positions=512, threads=1),
+)
+"""A build of seconds; its rankings mean something, but not much."""
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with the synthetic data set imported and built by the real pipeline."""
+    home = tmp_path_factory.mktemp("home")
+    catalogue, log = synthetic(n_items=240, n_users=200, seed=1)
+    report = write_dataset(home / "datasets", "synthetic", catalogue, log, source="made up")
+    build_release(report.path, ReleaseStore(home), TINY_BUILD)
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tiny_home: Path) -> Release:
+    """The release in ``tiny_home``."""
+    return ReleaseStore(tiny_home).open()
+
+
+@pytest.fixture(scope="session")
+def tiny_recommender(tiny_release: Release) -> Recommender:
+    """The release, opened with the exact vector store."""
+    return Recommender.open(tiny_release, threads=1)
