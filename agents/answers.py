@@ -1,11 +1,11 @@
-"""Answers by rules: whole sentences from the slate, the request and the notes, varied but the same for the same turn."""
+"""Answers by rules: whole sentences from slate, request and notes, varied but the same for the same turn."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 
-from agents.cards import join_words, plain_title, sentence
+from agents.cards import join_words, plain_title, sentence, spoken_title
 from agents.intent import Act, Intent
 from agents.state import ConversationState, SlateCard, WorkingRequest
 from agents.understanding.roles import Roles
@@ -22,7 +22,8 @@ _HELLO = (
     "Good to see you. Name a mood, a kind, or a title you liked, and I will look.",
 )
 _THANKS = (
-    "You're welcome. Say more whenever you like, or \N{LEFT DOUBLE QUOTATION MARK}start over\N{RIGHT DOUBLE QUOTATION MARK} for something else.",
+    "You're welcome. Say more whenever you like, or \N{LEFT DOUBLE QUOTATION MARK}start "
+    "over\N{RIGHT DOUBLE QUOTATION MARK} for something else.",
     "Glad to help. I can refine this or begin something new.",
     "Any time. A thumb up or down on a card helps me with the next answer.",
 )
@@ -46,7 +47,7 @@ def small_talk(state: ConversationState, catalogue: Catalogue, roles: Roles) -> 
     if act is Act.undo:
         return "There is nothing to go back to yet."
     if act is Act.clarify:
-        return _which_one(state, catalogue)
+        return _which_one(state)
     return help_text(catalogue, roles)
 
 
@@ -55,18 +56,19 @@ def help_text(catalogue: Catalogue, roles: Roles) -> str:
     noun = catalogue.item_noun
     examples = []
     for name in roles.genres[:1]:
-        values = catalogue.fields[name].values
-        examples += [f"a {values[0].lower()}"] + ([f"no {values[-1].lower()}"] if len(values) > 1 else [])
+        values = [value.lower() for value in catalogue.fields[name].values]
+        examples += [f"{values[0]} {noun}", f"no {values[-1]}"] if len(values) > 1 else values
     if roles.country and catalogue.fields[roles.country].values:
         examples.append(f"from {catalogue.fields[roles.country].values[-1]}")
     if roles.year:
-        examples.append("from the 1990s")
+        examples.append("from the nineties")
     if roles.duration:
         examples.append("under two hours")
-    examples.append(f"something like {_QUOTE.format(plain_title(catalogue.titles[0]))}")
+    examples.append("something like a title you love")
+    refined = join_words([_QUOTE.format("not that old"), _QUOTE.format("but funnier")], "or")
     return (
-        f"I recommend {noun} from this catalogue of {len(catalogue):,}. Say what you feel like, for example {join_words(examples, 'or')}. "
-        f"Then refine it ({_QUOTE.format('not that old')}, {_QUOTE.format('but funnier')}), ask {_QUOTE.format('why the second one?')}, "
+        f"I recommend {noun} from this catalogue. Say what you feel like, for example {join_words(examples, 'or')}. "
+        f"Then refine it ({refined}), ask {_QUOTE.format('why the second one?')}, "
         f"or say {_QUOTE.format('I have seen it, more like it')}."
     )
 
@@ -90,7 +92,7 @@ def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles) -
         return " ".join([*parts, outcome.closest]).strip()
     if outcome.closest:
         parts.append(outcome.closest)
-    parts.append(_opening(state, request, catalogue))
+    parts.append(_opening(state, request, catalogue, roles))
     parts.append(_first_card(cards[0], catalogue, roles))
     if len(cards) > 1:
         parts.append(_second_card(cards[1 : min(len(cards), 4)], state, catalogue, roles))
@@ -100,12 +102,13 @@ def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles) -
 def opening_notes(state: ConversationState, catalogue: Catalogue) -> list[str]:
     """What has to be said before the list: unknown names, assumptions, noted opinions, a cold start."""
     intent, outcome = state["intent"], state["outcome"]
-    titles = {item: plain_title(catalogue.get(item).title) for item in [*intent.seen, *intent.liked, *intent.disliked]}
+    titles = {item: spoken_title(catalogue.get(item).title) for item in [*intent.seen, *intent.liked, *intent.disliked]}
     notes = [f"I don't know {_QUOTE.format(plain_title(name))} in this catalogue." for name in intent.unlinked]
     notes += intent.notes
     if intent.seen:
         notes.append(
-            f"Noted: you know {join_words([titles[i] for i in intent.seen])}, so I won't bring {_them(intent.seen)} again."
+            f"Noted: you know {join_words([titles[i] for i in intent.seen])}, so I won't bring "
+            f"{_them(intent.seen)} again."
         )
     if intent.liked:
         notes.append(f"Good to know you like {join_words([titles[i] for i in intent.liked])}.")
@@ -116,39 +119,40 @@ def opening_notes(state: ConversationState, catalogue: Catalogue) -> list[str]:
     return notes
 
 
-def _opening(state: ConversationState, request: WorkingRequest, catalogue: Catalogue) -> str:
+def _opening(state: ConversationState, request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> str:
     count = len(state["slate"])
     noun = catalogue.item_noun if count != 1 else catalogue.item_noun.removesuffix("s")
     number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
-    what = f"{number} {noun}{_described(request, catalogue)}"
+    before, after = _described(request, catalogue, roles)
+    what = " ".join([number, *before, noun]) + after
     options = _OPENINGS if state["intent"].fresh else _REFINED
-    text = _pick(options, state).format(
-        what=what, these="these" if count != 1 else "this", are="are" if count != 1 else "is"
-    )
+    plural = count != 1
+    text = _pick(options, state).format(what=what, these="these" if plural else "this", are="are" if plural else "is")
     return text + ("?" if text.startswith("How") else ".")
 
 
-def _described(request: WorkingRequest, catalogue: Catalogue) -> str:
-    wanted = [wish.words for wish in request.wishes if not wish.negative]
-    barred = [wish.words for wish in request.wishes if wish.negative]
-    parts = []
-    if request.anchors:
-        parts.append("in the vein of " + join_words([plain_title(catalogue.get(i).title) for i in request.anchors[:3]]))
-    if wanted:
-        parts.append("that fit " + _QUOTE.format(", ".join(dict.fromkeys(wanted))))
-    elif request.words:
-        parts.append("for " + _QUOTE.format(plain_title(request.words)))
-    if barred:
-        parts.append(
-            "with " + join_words(list(dict.fromkeys(barred)), "and")
-            if all(b.startswith("no ") for b in barred)
-            else join_words(barred)
-        )
+def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> tuple[list[str], str]:
+    """The request around its noun: (["funny", "French"], " in the vein of Fargo, from the 1990s, no horror")."""
+    before: list[str] = []
+    after: list[str] = []
+    for wish in request.wishes:
+        kind = not wish.negative and not wish.is_range and wish.field in roles.genres
+        if kind and len(wish.words.split()) <= 3:
+            before.append(wish.words if wish.words[:1].islower() else wish.words.lower())
+        else:
+            after.append(wish.words.lower() if wish.field in roles.genres else wish.words)
+    if request.words and not before and not request.anchors:
+        after.insert(0, f"for {_QUOTE.format(plain_title(request.words))}")
     if request.task is Task.long_tail:
-        parts.append("that few people know")
+        after.append("that few people know")
     elif request.task is Task.discover:
-        parts.append("off your usual path")
-    return " " + ", ".join(parts) if parts else " you may like" if not request.wishes else ""
+        after.append("off the beaten track")
+    like = [spoken_title(catalogue.get(i).title) for i in request.anchors[:3]]
+    vein = f" in the vein of {join_words(like)}" if like else ""
+    details = list(dict.fromkeys(after))
+    return list(dict.fromkeys(before)), vein + (
+        (", " if vein else " ") + ", ".join(details) if details else "" if vein or before else " you may like"
+    )
 
 
 def _first_card(card: SlateCard, catalogue: Catalogue, roles: Roles) -> str:
@@ -169,7 +173,7 @@ def _named(card: SlateCard, catalogue: Catalogue, roles: Roles) -> str:
         for name in (roles.year, *roles.genres[:1], *roles.makers[:1])
         if name in facts
     ]
-    title = plain_title(card.title)
+    title = spoken_title(card.title)
     return f"{title} ({', '.join(told)})" if told else title
 
 
@@ -178,11 +182,14 @@ def _because(card: SlateCard) -> str:
     if not reason:
         return ""
     first = reason[:1].lower() + reason[1:] if not reason.startswith("I ") else reason
-    return f": it {first}" if first.startswith(("shares", "fits")) else f", {first}"
+    return f": it {first}" if first.startswith("shares") else f", {first}"
 
 
-def _which_one(state: ConversationState, catalogue: Catalogue) -> str:
+def _which_one(state: ConversationState) -> str:
     size = len(state.get("slate", []))
+    if state["intent"].unlinked:
+        unknown = join_words([_QUOTE.format(plain_title(name)) for name in state["intent"].unlinked], "or")
+        return f"I don't know {unknown} in this catalogue. Check the spelling, or name another title, a kind or a mood."
     if size == 0:
         return "I have no list on the table yet; tell me what you feel like first."
     slots = [slot for slot in state["intent"].slots if not 1 <= slot <= size]

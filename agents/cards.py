@@ -68,9 +68,9 @@ def first_reason(item_id: str, fits: list[Wish], request: WorkingRequest, catalo
     for anchor in request.anchors[:2]:
         shared = shared_values(catalogue, roles, item_id, anchor)
         if shared:
-            parts.append(f"shares {join_words(shared)} with {plain_title(catalogue.get(anchor).title)}")
+            parts.append(f"shares {join_words(shared)} with {spoken_title(catalogue.get(anchor).title)}")
     if fits:
-        parts.append("fits " + join_words(list(dict.fromkeys(wish.words for wish in fits))[:3]))
+        parts.append("as asked: " + ", ".join(list(dict.fromkeys(wish.words for wish in fits))[:3]))
     return sentence("; ".join(parts)) if parts else ""
 
 
@@ -80,8 +80,15 @@ def plain_title(title: str) -> str:
     return " ".join(re.sub(r"[<>`\[\]]", "", shown).split())[:120] or "an untitled item"
 
 
+def spoken_title(title: str) -> str:
+    """A title as it is said: no year behind it, the article in front."""
+    shown = re.sub(r"\s*\((?:1[89]|20)\d\d\)$", "", plain_title(title))
+    moved = re.fullmatch(r"(?P<rest>.+), (?P<article>The|A|An|Le|La|Les|Il|El|Los|Das|Der|Die|Det)", shown)
+    return f"{moved['article']} {moved['rest']}" if moved else shown
+
+
 def join_words(words: list[str], last: str = "and") -> str:
-    """ "a", "a and b", "a, b and c"."""
+    """Words as a list in a sentence: one; one and two; one, two and three."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"

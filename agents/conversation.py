@@ -130,8 +130,8 @@ class ConversationService:
     ) -> AsyncIterator[Event]:
         """Answer one message, streaming.
 
-        Closing the iterator early stops the turn; what was said so far stays in the thread, marked as stopped. A turn that
-        was broken off by a crash is finished first.
+        Closing the iterator early stops the turn; what was said so far stays in the thread, marked as stopped. A turn
+        that was broken off by a crash is finished first.
 
         Args:
             message: what the user says.

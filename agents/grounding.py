@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agents.cards import plain_title
+from agents.cards import spoken_title
 from agents.state import SlateCard
 from tools.titles import plain, title_forms
 
@@ -21,14 +21,55 @@ _END = re.compile(
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|etc|e\.g|i\.e|Jr|Sr)|\b[A-Z])\.$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(
-    r"[\"\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}*_]([^\"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}*_]{2,80})[\"\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}*_]"
+    r"[\"\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION "
+    r"MARK}*_]([^\"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION "
+    r"MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}*_]{2,80})[\"\N{RIGHT DOUBLE "
+    r"QUOTATION MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}*_]"
 )
 _CAPITALISED = re.compile(r"[^\W\d_a-z][\w'\N{RIGHT SINGLE QUOTATION MARK}.-]*")
 _MARKUP = re.compile(r"<[^>]*>|https?://\S+|www\.\S+|!\[|\]\(|`|\|")
 _COMMON = frozenset(
-    "i i'm i've i'll i'd english french german italian spanish japanese american british european asian african christmas halloween "
-    "easter monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september "
-    "october november december ok".split()  # noqa: SIM905 - a word list
+    [
+        "i",
+        "i'm",
+        "i've",
+        "i'll",
+        "i'd",
+        "english",
+        "french",
+        "german",
+        "italian",
+        "spanish",
+        "japanese",
+        "american",
+        "british",
+        "european",
+        "asian",
+        "african",
+        "christmas",
+        "halloween",
+        "easter",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "ok",
+    ]
 )
 
 
@@ -51,7 +92,7 @@ class Facts:
     _own: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._slots = {card.slot: plain_title(card.title) for card in self.cards}
+        self._slots = {card.slot: spoken_title(card.title) for card in self.cards}
         self._own = {form for card in self.cards for form in title_forms(card.title)}
         texts = [self.said, *self._slots.values()]
         for card in self.cards:

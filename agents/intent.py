@@ -90,6 +90,8 @@ class Intent(BaseModel):
     """Slots spoken of, from 1."""
     items: list[str] = Field(default_factory=list)
     """Item ids spoken of (slots, "it", titles) in a why or about turn."""
+    barred: list[str] = Field(default_factory=list)
+    """Item ids named as not wanted ("except Star Wars")."""
     seen: list[str] = Field(default_factory=list)
     """Item ids the user says they know."""
     liked: list[str] = Field(default_factory=list)

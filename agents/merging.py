@@ -35,12 +35,15 @@ def merge(
             wishes=_consistent(intent.wishes)[-MAX_WISHES:],
             words=intent.words,
             anchors=_without(intent.anchors, set(intent.disliked)),
-            exclude=[],
+            exclude=list(intent.barred),
             avoid=list(intent.disliked),
             seen=seen,
             k=intent.k,
         )
     wishes = [wish for wish in before.wishes if wish.field not in intent.dropped]
+    # who named an item as an example knows it: it isn't recommended when another example takes its place
+    replaced = before.anchors if intent.anchors else []
+    exclude = _together(before.exclude, [*intent.barred, *replaced, *(shown if intent.more else [])])
     instead = _INSTEAD.search(message.casefold()) is not None
     for wish in intent.wishes:
         wishes = _add(wishes, wish, roles, instead=instead)
@@ -50,7 +53,7 @@ def merge(
             "wishes": wishes[-MAX_WISHES:],
             "words": _join_words(before.words, intent.words),
             "anchors": _without(intent.anchors or before.anchors, set(intent.disliked)),
-            "exclude": _together(before.exclude, shown) if intent.more else before.exclude,
+            "exclude": [item for item in exclude if item not in intent.anchors],
             "avoid": _together(before.avoid, intent.disliked)[-200:],
             "seen": seen,
             "k": intent.k or before.k,

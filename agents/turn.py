@@ -75,7 +75,7 @@ class TurnRunner:
             code = getattr(error, "code", None) or getattr(error, "kind", None) or type(error).__name__
             self.queue.put_nowait(ErrorEvent(code=str(code), message=str(error)))
         except Exception:
-            # the last line of defence of a thread: whatever a node raised, the page gets a sentence and the log the rest
+            # the thread's last line of defence: whatever a node raised, the page gets a sentence, the log the rest
             log.exception("turn %s of a conversation failed", turn)
             await self._close_turn(turn, "failed", "an unexpected error; the server's log has the details")
             self.queue.put_nowait(

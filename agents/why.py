@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from agents.cards import facts_of, join_words, plain_title, sentence, shared_values
+from agents.cards import facts_of, join_words, sentence, shared_values, spoken_title
 from agents.intent import Wish
 from agents.state import Fact, WorkingRequest
 from agents.understanding.roles import Roles
@@ -26,38 +26,41 @@ def why_text(
         catalogue: for the items it should be like.
         roles: its fields by part.
     """
-    title = plain_title(item.title)
+    title = spoken_title(item.title)
     parts = []
     if fits:
         parts.append(f"{title} fits what you asked for: {join_words(list(dict.fromkeys(w.words for w in fits))[:4])}.")
     for anchor in request.anchors[:2]:
         shared = shared_values(catalogue, roles, item.id, anchor)
-        name = plain_title(catalogue.get(anchor).title)
+        name = spoken_title(catalogue.get(anchor).title)
         parts.append(
             f"It shares {join_words(shared)} with {name}." if shared else f"It is close to {name} in who likes it."
         )
     history = [b for b in because if b.item_id not in request.anchors][:3]
     if history:
-        titles = join_words([plain_title(b.title) for b in history])
+        titles = join_words([spoken_title(b.title) for b in history])
         parts.append(
-            f"From your history, {titles} weighed most: without {'it' if len(history) == 1 else 'them'} {title} would rank lower."
+            f"From your history, {titles} weighed most: without "
+            f"{'it' if len(history) == 1 else 'them'} {title} would rank lower."
         )
     elif any(b.item_id in request.anchors for b in because):
         parts.append("Measured on the model, that likeness is what lifted it.")
     if not parts:
         parts.append(
-            f"{title} is what people with similar tastes tend to choose; no single item of your history stands out as the reason."
+            f"{title} is what people with similar tastes tend to choose; no single item of your "
+            f"history stands out as the reason."
         )
     if request.words and not fits and not request.anchors:
         parts.append(
-            f"It came closest to your words \N{LEFT DOUBLE QUOTATION MARK}{request.words}\N{RIGHT DOUBLE QUOTATION MARK}."
+            f"It came closest to your words "
+            f"\N{LEFT DOUBLE QUOTATION MARK}{request.words}\N{RIGHT DOUBLE QUOTATION MARK}."
         )
     return " ".join(parts)
 
 
 def about_text(item: Item, catalogue: Catalogue, roles: Roles) -> str:
     """What an item is, in its catalogue's words and facts."""
-    title = plain_title(item.title)
+    title = spoken_title(item.title)
     facts = facts_of(catalogue, item.id)
     if item.text.strip():
         return f"{title}: {plain_text(item.text)}"

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from agents.cards import first_reason, join_words, plain_title, sentence
+from agents.cards import first_reason, join_words, sentence, spoken_title
 from agents.context import AgentContext
 from agents.events import SlateEvent
 from agents.intent import Act
@@ -83,7 +83,7 @@ def _reason(
     parts = [facts] if facts else []
     if history:
         liked = all(tools.feedback.get(b.item_id, 0) > 0 for b in history)
-        titles = join_words([plain_title(b.title) for b in history])
+        titles = join_words([spoken_title(b.title) for b in history])
         parts.append(f"because you liked {titles}" if liked else f"weighed most from your history: {titles}")
     elif not facts:
         parts.append(

@@ -79,11 +79,17 @@ def _with_relaxation(state: ConversationState, request: WorkingRequest) -> Worki
 def _closest(result: RecommendResult, relaxation: Relaxation | None, outcome: Outcome, context: AgentContext) -> str:
     noun = context.catalogue.item_noun
     if outcome.relaxed:
-        return f"Nothing fits all of that, so I dropped \N{LEFT DOUBLE QUOTATION MARK}{join_words(outcome.relaxed)}\N{RIGHT DOUBLE QUOTATION MARK}."
+        return f"Nothing fits all of that, so I dropped {_quoted(outcome.relaxed)}."
     if not result.items:
-        return f"No {noun} fit all of that; try a wider filter or say \N{LEFT DOUBLE QUOTATION MARK}start over\N{RIGHT DOUBLE QUOTATION MARK}."
+        return f"No {noun} fit all of that; try a wider filter or say {_quoted(['start over'])}."
     count = len(result.items)
-    found = f"Only {count} {noun if count != 1 else noun.removesuffix('s')} fit{'s' if count == 1 else ''} all of that"
+    found = (
+        f"Only {count} {noun} fit all of that" if count != 1 else f"Only 1 {noun.removesuffix('s')} fits all of that"
+    )
     if relaxation is None or relaxation.count <= count:
         return f"{found}."
-    return f"{found}; without \N{LEFT DOUBLE QUOTATION MARK}{join_words([w.words for w in relaxation.wishes])}\N{RIGHT DOUBLE QUOTATION MARK} it would be {relaxation.count}."
+    return f"{found}; without {_quoted([w.words for w in relaxation.wishes])} it would be {relaxation.count}."
+
+
+def _quoted(words: list[str]) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{join_words(words)}\N{RIGHT DOUBLE QUOTATION MARK}"

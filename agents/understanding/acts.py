@@ -9,70 +9,106 @@ from agents.understanding.text import Utterance
 from recsys_core.generator.protocol import Task
 
 HELLO = re.compile(
-    r"^\W*(?:hi+|hello|hey|howdy|hola|bonjour|yo|greetings|good (?:morning|afternoon|evening))\b(?: there| sidra| again)?[\s,!.]*"
+    r"^\W*(?:hi+|hello|hey|howdy|hola|bonjour|yo|greetings|good (?:morning|afternoon|"
+    r"evening))\b(?: there| sidra| again)?[\s,!.]*"
 )
 THANKS = re.compile(
-    r"\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good ?bye|bye|see you|perfect|great|awesome|"
-    r"excellent|wonderful|lovely|cool|nice|got it|that'?s all|ok(?:ay)?|alright|no thanks)\b[\s,!.]*"
+    r"\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
+    r"?bye|bye|see you|perfect|great|awesome|"
+    r"yes|yeah|yep|sure|fine|excellent|wonderful|lovely|cool|nice|got it|that'?s all|"
+    r"ok(?:ay)?|alright|no thanks)\b[\s,!.]*"
 )
 HELP = re.compile(
-    r"^\W*help\W*$|\bhelp me (?:use|understand)\b|\bwhat (?:can|do|could) (?:you|i) (?:do|ask|say)\b|\bhow (?:does this|do you|do i use) \w*\s*work|"
-    r"\bhow do i use\b|\bwho are you\b|\bwhat are you\b|\bwhat is (?:this|sidra)\b|\bhow can you help\b|\bcan you help me\W*$"
+    r"^\W*help\W*$|\bhelp me (?:use|understand)\b|\bwhat (?:can|do|could) (?:you|i) (?:do|ask|"
+    r"say)\b|\bhow (?:does this|do you|do i use) \w*\s*work|"
+    r"\bhow do i use\b|\bwho are you\b|\bwhat are you\b|\bwhat is (?:this|sidra)\b|\bhow can "
+    r"you help\b|\bcan you help me\W*$"
 )
 RESET = re.compile(
-    r"\b(?:start (?:over|again|afresh|from scratch)|reset|from scratch|new (?:topic|search|request)|never ?mind(?: that| all that)?|"
+    r"\b(?:start (?:over|again|afresh|from scratch)|reset|from scratch|new (?:topic|search|"
+    r"request)|never ?mind(?: that| all that)?|"
     r"forget (?:it|that|this|everything|all (?:of )?(?:that|this)|about (?:it|that|everything)|what i said)|"
     r"clear (?:everything|all|that)|something completely new|let'?s begin again|begin again)\b[\s,.;:!-]*"
 )
 UNDO = re.compile(
-    r"\b(?:undo(?: that| the last one)?|go back(?: to (?:the )?(?:previous|last|earlier)(?: (?:ones|list|request))?)?|scratch that|take that back|"
+    r"\b(?:undo(?: that| the last one)?|go back(?: to (?:the )?(?:previous|last|earlier)(?: "
+    r"(?:ones|list|request))?)?|scratch that|take that back|"
     r"(?:back to )?(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
 )
 WHY = re.compile(
-    r"\b(?:why (?:did you (?:pick|choose|recommend|suggest|show)(?: me)?|do you (?:recommend|suggest|think)|is|are|was|would i (?:like|want)|should i (?:watch|see|read))?|"
-    r"how come|what makes you (?:think|recommend|suggest|pick)|what'?s the reason (?:for|behind)|reasons? (?:for|behind)|explain(?: why| your choice of)?|"
-    r"how did you (?:pick|choose|come up with|get(?: to)?|arrive at)|justify)\b"
+    r"\bwhy\b(?: did you (?:pick|choose|recommend|suggest|show)(?: me)?| do you (?:recommend|"
+    r"suggest|think)| is| are| was| would i (?:like|want)|"
+    r" should i (?:watch|see|read))?(?! not\b)|"
+    r"\b(?:how come|what makes you (?:think|recommend|suggest|pick)|what'?s the reason (?:for|"
+    r"behind)|reasons? (?:for|behind)|"
+    r"explain(?: why| your choice of)?|how did you (?:pick|choose|come up with|get(?: to)?|arrive at)|justify)\b"
 )
 ABOUT = re.compile(
-    r"\b(?:what(?:'s| is| are|s)(?= .*\babout\b)|(?:tell|show) me (?:more |something )?about|(?:more )?(?:details?|info|information)(?: (?:on|about|for))?|more about|"
-    r"(?:plot|story|summary|description) (?:of|for)|who (?:directed|made|wrote|is in|stars in|plays in|starred in|acts in)|when was|when did|how long is|how old is|"
-    r"what (?:year|genre|country|language) (?:is|was)|what kind of (?:film|movie|book|game) is|where is|describe|what(?:'s| is)(?= (?:the |#|number |it\b)))\b"
+    r"\b(?:what(?:'s| is| are|s)(?= .*\babout\b)|(?:tell|show) me (?:more |something )?about|"
+    r"(?:more )?(?:details?|info|information)(?: (?:on|about|for))?|more about|"
+    r"(?:plot|story|summary|description) (?:of|for)|who (?:directed|made|wrote|is in|stars in|"
+    r"plays in|starred in|acts in)|when was|when did|how long is|how old is|"
+    r"what (?:year|genre|country|language) (?:is|was)|what kind of (?:film|movie|book|game) "
+    r"is|where is|do you (?:have|know)|have you (?:got|heard of)|is there|describe|what(?:'s| "
+    r"is)(?= (?:the |#|number |it\b)))\b"
 )
 NOT_SEEN = re.compile(
-    r"\b(?:(?:that )?(?:i|we)(?:'ve| have)? (?:haven'?t|have not|not|never|didn'?t|did not) (?:seen|see|saw|watch(?:ed)?|read|heard|know|known)(?: (?:yet|before))?|(?:i|we)'ve (?:not|never) seen)\b"
+    r"\b(?:(?:that )?(?:i|we)(?:'ve| have)? (?:haven'?t|have not|not|never|didn'?t|did not) "
+    r"(?:seen|see|saw|watch(?:ed)?|read|heard|know|known)(?: (?:yet|before))?|(?:i|we)'ve "
+    r"(?:not|never) seen)\b"
 )
 SEEN = re.compile(
-    r"\b(?:(?:(?:i|we)(?:'ve| have| had)?|ive)\s+(?:already |just |both |all |also |probably |definitely )*(?:seen|saw|watched|read|heard|played|know|knew|own|finished)|"
+    r"\b(?:(?:(?:i|we)(?:'ve| have| had)?|ive)\s+(?:already |just |both |all |also |probably |"
+    r"definitely )*(?:seen|saw|watched|read|heard|played|know|knew|own|finished)|"
     r"already (?:seen|saw|watched|read|heard|know|played|own)|^seen|been there)\b(?:\s+already)?"
 )
 DISLIKED = re.compile(
-    r"\b(?:i|we)?\s*(?:really |absolutely |just )*(?:hated|hate|disliked|dislike|can'?t stand|couldn'?t stand|didn'?t (?:really )?(?:like|enjoy|care for)|don'?t (?:really )?(?:like|enjoy|care for)|"
+    r"\b(?:i|we)?\s*(?:really |absolutely |just )*(?:hated|hate|disliked|dislike|can'?t stand|"
+    r"couldn'?t stand|didn'?t (?:really )?(?:like|enjoy|care for)|don'?t (?:really )?(?:like|"
+    r"enjoy|care for)|"
     r"(?:am|was|'m) not (?:a fan of|into)|wasn'?t into)\b"
 )
 LIKED = re.compile(
     r"\b(?:i|we)\s+(?:really |absolutely |just |also )*(?:loved|love|liked|like|enjoyed|enjoy|adored|adore)\b"
 )
 MORE = re.compile(
-    r"\b(?:(?:show|give|list|find)(?: me| us)?(?: some| a few)? (?:more|others?|different ones)|what else|anything else|something else|any others?|any more|more (?:please|of (?:these|those|them))|"
-    r"(?:some )?other (?:ones|options|suggestions|ideas|choices)|others|another (?:one|few|batch|list)|next(?: (?:ones|page|batch))?|keep going|different ones|more options|more suggestions|"
-    r"(?:i (?:don'?t like|hate) )?none of (?:these|those|them))\b|^\W*(?:more|another)\W*$"
+    r"\b(?:(?:show|give|list|find)(?: me| us)?(?: some| a few)? (?:more|others?|different "
+    r"ones)|what else|anything else|something else|any others?|any more|more (?:please|of "
+    r"(?:these|those|them))|"
+    r"(?:some )?other (?:ones|options|suggestions|ideas|choices)|others|another (?:one|few|"
+    r"batch|list)|next(?: (?:ones|page|batch))?|keep going|different ones|more options|more "
+    r"suggestions|"
+    r"(?:i (?:don'?t like|hate) )?none of (?:these|those|them))\b|^[^\w\x1f]*(?:more|another|"
+    r"next|no|nope|nah)[^\w\x1f]*$|^[^\w\x1f]*no[^\w\x1f]+not (?:that|this|these|those|it)\b"
 )
 MORE_LIKE = re.compile(
-    r"\b(?:(?:show|give|find)(?: me)? )?(?:some )?(?:more|others?|another(?: one)?|something|anything|things?|ones?|films?|movies?|similar(?: \w+)?)\s+"
-    r"(?:(?:films?|movies?|ones?|stuff|things?) )?(?:like|similar to|along the lines of|in the (?:vein|style) of|close to|to)\s+(?=(?:it|this|that|them|these|those|the|#|number|no|slot)\b|#)|"
+    r"\b(?:(?:show|give|find)(?: me)? )?(?:some )?(?:more|others?|another(?: one)?|something|"
+    r"anything|things?|ones?|films?|movies?|similar(?: \w+)?)\s+"
+    r"(?:(?:films?|movies?|ones?|stuff|things?) )?(?:like|similar to|along the lines of|in "
+    r"the (?:vein|style) of|close to|to)\s+(?=(?:it|this|that|them|these|those|number|slot)\b|"
+    r"the (?:\w+(?:st|nd|rd|th)|last)\b|#)|"
     r"\b(?:like|similar to)\s+(?=(?:it|this|that)\s*(?:one)?\s*(?:$|[.,;!?]))"
 )
 ANY = re.compile(
-    r"\b(?:any|whatever|drop the|forget the|ignore the|remove the|no matter (?:the|which|what)|(?:doesn'?t|does not|don'?t) (?:matter|care) (?:about )?(?:the )?|regardless of (?:the )?)\s*(?P<what>[a-z]+)(?:s)?\b(?: is fine| will do| is ok(?:ay)?)?"
+    r"\b(?:any|whatever|drop the|forget the|ignore the|remove the|no matter (?:the|which|"
+    r"what)|(?:doesn'?t|does not|don'?t) (?:matter|care) (?:about )?(?:the )?|regardless of "
+    r"(?:the )?)\s*(?P<what>[a-z]+)(?:s)?\b(?: is fine| will do| is ok(?:ay)?)?"
 )
 REQUEST = re.compile(
-    r"\b(?:recommend|suggest|(?:i(?:'m| am)?|we(?:'re)?) (?:looking for|in the mood for|after|want|need|would like|feel like|fancy)|i'?d (?:like|love)|find me|show me|give me|"
-    r"what (?:should|can|could) (?:i|we) (?:watch|see|read|play|listen)|looking for|any (?:good|recommendations)|do you have|got any|can you (?:find|recommend|suggest)|in the mood for|something)\b"
+    r"\b(?:recommend|suggest|(?:i(?:'m| am)?|we(?:'re)?) (?:looking for|in the mood for|after|"
+    r"want|need|would like|feel like|fancy)|i'?d (?:like|love)|find me|show me|give me|"
+    r"what (?:should|can|could) (?:i|we) (?:watch|see|read|play|listen)|looking for|any "
+    r"(?:good|recommendations)|do you have|got any|can you (?:find|recommend|suggest)|in the "
+    r"mood for|something)\b"
 )
 REFINE = re.compile(
-    r"^\W*(?:ok(?:ay)?,? |yes,? |no,? |nice,? |great,? |hmm+,? |good,? )*(?:and|but|also|or|not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|since|between|"
-    r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|too|a bit|a little|slightly|much|please)\b|"
-    r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|these|those|ones|same|as well|too (?:old|new|long|short|scary|violent|dark)|this time)\b"
+    r"^\W*(?:ok(?:ay)?,? |yes,? |no,? |nice,? |great,? |hmm+,? |good,? )*(?:and|but|also|or|"
+    r"not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|"
+    r"since|between|"
+    r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"
+    r"too|a bit|a little|slightly|much|please)\b|"
+    r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|these|"
+    r"those|ones|same|as well|too (?:old|new|long|short|scary|violent|dark)|this time)\b"
 )
 _TASKS = ((re.compile(rf"\b(?:{LONG_TAIL})\b"), Task.long_tail), (re.compile(rf"\b(?:{DISCOVER})\b"), Task.discover))
 _POPULAR = re.compile(rf"\b(?:{POPULAR})\b")

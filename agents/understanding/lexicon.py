@@ -1,12 +1,13 @@
 """Words and what they mean; names of values are matched against the catalogue, so what it lacks has no effect."""
 
-# ruff: noqa: SIM905 - word lists read better without a hundred quotes
+# ruff: noqa: E501, SIM905 - tables and word lists read better unbroken
 from __future__ import annotations
 
 from typing import NamedTuple
 
 NOUNS = frozenset(
-    "film films movie movies flick flicks picture pictures book books novel novels album albums song songs track tracks "
+    "film films movie movies flick flicks picture pictures book books novel novels album "
+    "albums song songs track tracks "
     "game games show shows series product products item items thing things one ones pick picks title titles stuff "
     "suggestion suggestions recommendation recommendations option options card cards choice choices idea ideas result "
     "results story stories".split()
@@ -15,17 +16,24 @@ NOUNS = frozenset(
 
 FILLER = NOUNS | frozenset(
     "a an the some any and or of to for me my i i'm im i've i'd we us you your it its that this these those there them "
-    "they is are was be been being do does did have has had can could would should will shall may might must want wanted "
-    "wants like liked likes looking look search searching find show shows give recommend recommends suggest suggestions "
-    "watch watching see seen read play listen buy get got let let's please pls maybe perhaps just really very quite bit "
-    "little lot lots kind kinds sort sorts type types something anything nothing everything someone else but also too so "
-    "then now today tonight tomorrow night evening weekend good great nice best top better interesting cool decent worth "
+    "they is are was be been being do does did have has had can could would should will "
+    "shall may might must want wanted "
+    "wants like liked likes looking look search searching find show shows give recommend "
+    "recommends suggest suggestions "
+    "watch watching see seen read play listen buy get got let let's please pls maybe perhaps "
+    "just really very quite bit "
+    "little lot lots kind kinds sort sorts type types something anything nothing everything "
+    "someone else but also too so "
+    "then now today tonight tomorrow night evening weekend good great nice best top better "
+    "interesting cool decent worth "
     "in on at by from with without about as into up out off over if than more less most not no nor only even still "
     "again new what which who whom how when where why whose ok okay yes yeah yep sure hey hi hello well feel feeling "
     "mood fancy need time know think thinking make made set sth smth tell say dunno don't dont doesn't didn't isn't "
     "won't can't full any other others another same such own while because mean hmm hm oh ah um uh thank thanks cheers "
     "instead rather although though however ready prefer preferably love loved enjoy enjoyed hate actually want "
     "tonight's evening's girlfriend boyfriend wife husband friend friends parents mum mom dad date alone together "
+    "am looks limit limits sounds seems tired sick neither except plays playing acts "
+    "starring where it's that's there's rated fine matter color colour version "
     "language speaking produced production set shot came come coming released era period years year decade ago".split()
 )
 """Words that carry no wish of their own."""
@@ -202,7 +210,8 @@ MOODS: tuple[Mood, ...] = (
 """Words that lean to values without demanding them."""
 
 LONG_TAIL = (
-    r"hidden gems?|lesser[- ]known|less(?:er)? (?:known|popular|famous)|little[- ]known|obscure|under ?the radar|underrated|"
+    r"hidden gems?|lesser[- ]known|less(?:er)? (?:known|popular|famous)|little[- ]known|"
+    r"obscure|under ?the radar|underrated|"
     r"overlooked|not (?:so |too |that )?(?:popular|famous|well[- ]known|mainstream)|off the beaten (?:path|track)|"
     r"nothing mainstream|niche|unknown|less mainstream|rare finds?"
 )
@@ -214,7 +223,8 @@ POPULAR = (
 """Pattern: wants what many know."""
 
 DISCOVER = (
-    r"surprise me|something (?:completely |totally |entirely |really |very )?(?:different|new to me|unexpected|unusual)|"
+    r"surprise me|something (?:completely |totally |entirely |really |very )?(?:different|new "
+    r"to me|unexpected|unusual)|"
     r"out of my comfort zone|outside my (?:comfort zone|usual taste)|not my usual|broaden my|explore|discover|"
     r"never (?:would have )?(?:thought of|heard of)|anything goes|random"
 )

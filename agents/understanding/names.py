@@ -1,4 +1,4 @@
-"""Names in a message: titles ("something like Fargo") and people ("directed by Hitchcock"), linked or said to be unknown."""
+"""Names in a message: titles ("something like Fargo") and people ("by Hitchcock"), linked or called unknown."""
 
 from __future__ import annotations
 
@@ -19,24 +19,29 @@ from tools.titles import LIKELY, SURE, TitleIndex, TitleMatch, plain
 
 _QUOTED = re.compile(r'"([^"\x1f]{1,100})"|(?:(?<=\s)|^)\'([^\'\x1f]{2,100})\'(?=[\s.,;!?]|$)')
 LIKE = re.compile(
-    r"\b(?:(?:something|anything|things?|stuff|more|films?|movies?|books?|one|ones|others?|much|exactly|kind of|sort of|similar)\s+)*"
+    r"\b(?:(?:something|anything|things?|stuff|more|films?|movies?|books?|one|ones|others?|"
+    r"much|exactly|kind of|sort of|similar)\s+)*"
     r"(?:like|similar to|in the (?:style|vein|spirit) of|along the lines of|reminiscent of|reminds me of|comparable to|"
     r"close to|a la|as good as|such as|fans? of|based on (?:my love of|liking))\s+(?=\S)"
 )
 LOVED = re.compile(
-    r"\b(?:i|we)\s+(?:just |really |absolutely |also |recently )*(?:loved|liked|enjoyed|adored?|love|adore|enjoy|like|watched and loved)\s+(?=\S)"
+    r"\b(?:i|we)\s+(?:just |really |absolutely |also |recently )*(?:loved|liked|enjoyed|"
+    r"adored?|love|adore|enjoy|like|watched and loved)\s+(?=\S)"
 )
 _NOT_LIKE = re.compile(r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)\s*$")
 _CUT = re.compile(
-    r"\s*(?:[,;!?\x1f]|\.(?:\s|$)|\s-\s|\bbut\b|\band\b|\bor\b|\bonly\b|\bwith\b|\bfrom\b|\bthat\b|\bwhich\b|\bplease\b|\bthough\b|"
-    r"\bexcept\b|\bwithout\b|\bnot\b|\bjust\b|\bfor\b|\bin the\b|\bmade\b|\bto\b|\bby\b|\bbecause\b|\binstead\b|\bmore\b|\bless\b|$)"
+    r"\s*(?:[,;!?\x1f]|\.(?:\s|$)|\s-\s|\bbut\b|\band\b|\bor\b|\bonly\b|\bwith\b|\bfrom\b|"
+    r"\bthat\b|\bwhich\b|\bplease\b|\bthough\b|"
+    r"\bexcept\b|\bwithout\b|\bnot\b|\bjust\b|\bfor\b|\bin the\b|\bmade\b|\bto\b|\bby\b|"
+    r"\bbecause\b|\binstead\b|\bmore\b|\bless\b|$)"
 )
 _BY = re.compile(
     r"\b(?P<cue>directed by|written by|made by|created by|starring|featuring|with|by|from director)\s+(?=\S)"
 )
 _BOTHER = re.compile(r"^(?:the |a |an )?(?P<name>.+?)(?:'s)?(?:\s+(?:brothers|bros\.?))?$")
 _NAME_NOUN = re.compile(
-    r"\b(?P<name>[^\W\d_]{4,}(?:\s[^\W\d_]{3,})?)(?:'s|s')?\s+(?:films?|movies?|flicks?|pictures?|books?|novels?|albums?|songs?)\b"
+    r"\b(?P<name>[^\W\d_]{4,}(?:\s[^\W\d_]{3,})?)(?:'s|s')?\s+(?:films?|movies?|flicks?|"
+    r"pictures?|books?|novels?|albums?|songs?)\b"
 )
 
 
@@ -92,6 +97,41 @@ class TitleReader:
             if end > match.end():
                 utterance.take(match.start(), end)
         return linked
+
+    def named(self, utterance: Utterance, negative: list[Span]) -> tuple[list[str], list[str]]:
+        """Titles without an announcement: the whole message, or several capitalised words in a row.
+
+        Returns:
+            Item ids named as examples, and item ids named as not wanted.
+        """
+        wanted: list[str] = []
+        barred: list[str] = []
+        whole = utterance.raw.strip(" .!?")
+        match = self._titles.exact(whole) if utterance.untouched() and not self._vocabulary.knows(whole) else None
+        if match is not None and whole.casefold() not in FILLER:
+            utterance.take(0, len(utterance.raw))
+            return [self._catalogue.ids[match.index]], barred
+        for run in utterance.runs():
+            position = 0
+            while position < len(run):
+                length, match = self._longest_title(utterance, run[position : position + self._titles.longest])
+                if match is not None:
+                    span = Span(run[position][1].start, run[position + length - 1][1].end)
+                    utterance.take(span.start, span.end)
+                    ids = barred if is_negative(negative, span.start) else wanted
+                    ids.append(self._catalogue.ids[match.index])
+                position += length
+        return wanted, barred
+
+    def _longest_title(self, utterance: Utterance, words: list[tuple[str, Span]]) -> tuple[int, TitleMatch | None]:
+        for length in range(len(words), 1, -1):
+            first, last = words[0][1], words[length - 1][1]
+            if not (utterance.raw[first.start].isupper() and utterance.raw[last.start].isupper()):
+                continue
+            match = self._titles.exact(utterance.raw[first.start : last.end])
+            if match is not None and match.confidence == 1.0:
+                return length, match
+        return 1, None
 
     def mentioned(self, utterance: Utterance, item_ids: list[str]) -> list[str]:
         """Those of some items whose titles are in the message."""

@@ -9,7 +9,8 @@ from agents.understanding.text import Span
 
 _NEGATOR = re.compile(
     r"\b(?:"
-    r"anything (?:but|except)|everything (?:but|except)|(?:do not|don'?t|dont) (?:want|like|need|show|give|recommend|include|"
+    r"anything (?:but|except)|everything (?:but|except)|(?:do not|don'?t|dont) (?:want|like|"
+    r"need|show|give|recommend|include|"
     r"feel like)|not (?:a fan of|into|interested in|in the mood for)|can'?t stand|cannot stand|sick of|tired of|"
     r"enough of|other than|rather than|instead of|leave out|except(?: for)?|excluding|without|avoid|minus|nothing|"
     r"neither|never|nor|non|hate|dislike|skip|isn'?t|aren'?t|drop|less|fewer|not|no"
@@ -17,7 +18,8 @@ _NEGATOR = re.compile(
 )
 _NO_NEGATION = re.compile(
     r"\b(?:nothing but|not only|not just|not necessarily|not sure|why not|no (?:idea|problem|matter|worries|thanks)|"
-    r"no (?:more|less|later|earlier|longer|older|newer|shorter|fewer) than|not (?:more|less|later|longer) than|less than|"
+    r"no (?:more|less|later|earlier|longer|older|newer|shorter|fewer) than|not (?:more|less|"
+    r"later|longer) than|less than|"
     r"fewer than|no one|haven'?t|have not|number)\b"
 )
 _END = re.compile(

@@ -1,4 +1,4 @@
-"""Numbers in a message: years, decades, durations, prices, stars, counts. They override whatever a model makes of them."""
+"""Numbers in a message: years, decades, durations, prices, stars, counts. They override what a model makes of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ from recsys_core.catalog.catalogue import Catalogue
 _YEAR = r"(1[5-9]\d\d|20\d\d)"
 _AND = r"\s*(?:-|to|and|until|till|through)\s*(?:the )?"
 _DECADE_WORDS = {
-    "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90,
-}  # fmt: skip
+    "twenties": 20,
+    "thirties": 30,
+    "forties": 40,
+    "fifties": 50,
+    "sixties": 60,
+    "seventies": 70,
+    "eighties": 80,
+    "nineties": 90,
+}
 _DECADE = r"(?:'?\d0'?s|(?:1[5-9]|20)\d0'?s|" + "|".join(_DECADE_WORDS) + r"|two thousands|noughties)"
 _PART = r"(?:(?P<part>early|mid|late)[\s-]+(?:the )?)?"
-_LEAD = r"(?:\b(?:films? |movies? )?(?:from|in|of|during|made in|set in)\s+)?(?:the\s+)?"
+_LEAD = r"(?:\b(?:from|in|of|during|made in|set in)\s+)?(?:the\s+)?"
 
 _BETWEEN = re.compile(rf"(?:\b(?:between|from)\s+)?{_YEAR}{_AND}{_YEAR}\b")
 _AFTER = re.compile(
@@ -38,39 +45,61 @@ _EXACT = re.compile(
     rf"(?:\b(?:from|in|of|made in|released in|the year)\s+)?\b{_YEAR}\b(?!\s*(?:minutes|min|pages|dollars|euros))"
 )
 _DECADES = re.compile(
-    rf"{_LEAD}{_PART}(?P<first>{_DECADE})(?:{_AND}(?P<second>{_DECADE})|\s*(?:or|/)\s*(?:the )?(?P<other>{_DECADE}))?(?![\w])"
+    rf"{_LEAD}{_PART}(?P<first>{_DECADE})(?:{_AND}(?P<second>{_DECADE})|\s*(?:or|/)\s*(?:the "
+    rf")?(?P<other>{_DECADE}))?(?![\w])"
 )
 _DECADE_SIDE = re.compile(
-    rf"\b(?P<side>after|since|before|until|pre|older than|newer than|from before|from after)[\s-]+(?:the\s+)?(?P<first>{_DECADE})(?![\w])"
+    rf"\b(?P<side>after|since|before|until|pre|older than|newer than|from before|from "
+    rf"after)[\s-]+(?:the\s+)?(?P<first>{_DECADE})(?![\w])"
 )
 _LAST_YEARS = re.compile(
     rf"\b(?:from |in |of )?(?:the )?(?:last|past)\s+(?P<n>{NUMBER}\s+)?(?P<unit>years?|decades?)\b"
 )
 
-_UNIT = r"(?P<unit>hours?|hrs?|h|minutes?|mins?|min|m)\b"
-_LESS = r"(?:under|less than|shorter than|below|at most|max(?:imum)?(?: of)?|up to|no longer than|not longer than|no more than|not more than|within|fewer than|only have|have only|i have)"
+_UNIT = r"(?P<unit>hours?|hrs?|minutes?|mins?|(?<=\d)\s*h|(?<=\d)\s*m)\b"
+_LESS = (
+    r"(?:under|less than|shorter than|below|at most|max(?:imum)?(?: of)?|up to|no longer than|"
+    r"not longer than|no more than|not more than|within|fewer than|only have|have only|i have)"
+)
 _MORE = r"(?:over|more than|longer than|above|at least|min(?:imum)?(?: of)?|no shorter than|no less than)"
 _ABOUT = r"(?:about|around|roughly|approximately|circa|some)"
-_TIME = rf"\b(?P<n>{NUMBER})(?P<half> and a half)?[\s-]*{_UNIT}(?:[\s-]*(?:and )?(?P<tail>a half|\d+)\s*(?:minutes?|mins?|min|m\b)?)?"
+_TIME = (
+    rf"\b(?P<n>{NUMBER})(?P<half> and a half)?[\s-]*{_UNIT}(?:[\s-]*(?:and )?(?P<tail>a half|"
+    rf"\d+)\s*(?:minutes?|mins?|min|m\b)?)?"
+)
 _DURATION = re.compile(
-    rf"(?:(?P<less>{_LESS})|(?P<more>{_MORE})|(?P<about>{_ABOUT}))?\s*(?:the |a |an )?{_TIME}(?P<after>\s*(?:max|tops|or less|or shorter|at most|or more|or longer|plus))?"
+    rf"(?:(?P<less>{_LESS})|(?P<more>{_MORE})|(?P<about>{_ABOUT}))?\s*(?:the |a |an "
+    rf")?{_TIME}(?P<after>\s*(?:max|tops|or less|or shorter|at most|or more|or longer|plus))?"
 )
 
 _MONEY = re.compile(
-    rf"\b(?P<side>{_LESS}|cheaper than|{_MORE}|around|about)\s*(?P<sign>[$€£])?\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?P<word>dollars?|euros?|pounds?|bucks|usd|eur|gbp)?"
+    rf"\b(?P<side>{_LESS}|cheaper than|{_MORE}|around|"
+    rf"about)\s*(?P<sign>[$€£])?\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?P<word>dollars?|euros?|pounds?|"
+    rf"bucks|usd|eur|gbp)?"
 )
 _STARS = re.compile(
-    r"\b(?:rated |with )?(?P<side>at least|over|above|more than|min(?:imum)?)\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?:stars?|points?|rating|out of \d+)|"
-    r"\brated\s+(?P<side2>at least|over|above|higher than|more than)\s+(?P<n2>\d+(?:[.,]\d+)?)|\b(?P<n3>\d+(?:[.,]\d+)?)\+?\s*stars?(?: or (?:more|better|up))"
+    r"\b(?:rated |with )?(?P<side>at least|over|above|more than|"
+    r"min(?:imum)?)\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?:stars?|points?|rating|out of \d+)|"
+    r"\brated\s+(?P<side2>at least|over|above|higher than|more than)\s+(?P<n2>\d+(?:[.,"
+    r"]\d+)?)|\b(?P<n3>\d+(?:[.,]\d+)?)\+?\s*stars?(?: or (?:more|better|up))"
 )
-_COUNT_NOUN = r"(?:films?|movies?|books?|albums?|songs?|games?|items?|ones|suggestions?|recommendations?|options?|picks?|titles?|ideas?|things?|results?|more|of them|others?|shows?|series|products?)"
+_COUNT_NOUN = (
+    r"(?:films?|movies?|books?|albums?|songs?|games?|items?|ones|suggestions?|"
+    r"recommendations?|options?|picks?|titles?|ideas?|things?|results?|more|of them|others?|"
+    r"shows?|series|products?)"
+)
 _COUNT = re.compile(
-    rf"\b(?:(?:give|show|find|recommend|suggest|list|send|tell|name|get)(?: me| us)?|i (?:want|need|would like)|i'd like|just|only|top|want|exactly)"
-    rf"\s+(?:just |only |the |top |a list of |exactly )*(?P<n>\d{{1,3}}|{'|'.join(list(NUMBER_WORDS)[1:])}|a couple(?: of)?)\b(?!\s*(?:hours?|hrs?|minutes?|mins?|stars?|years?|decades?|dollars|euros))"
+    rf"\b(?:(?:give|show|find|recommend|suggest|list|send|tell|name|get)(?: me| us)?|i (?:want|"
+    rf"need|would like)|i'd like|just|only|top|want|exactly|make it|make that)"
+    rf"\s+(?:just |only |the |top |a list of |exactly )*(?P<n>\d{{1,3}}|"
+    rf"{'|'.join(list(NUMBER_WORDS)[1:])}|a couple(?: of)?)\b(?!\s*(?:hours?|hrs?|minutes?|"
+    rf"mins?|stars?|years?|decades?|dollars|euros))"
     rf"(?!\s*[-.,]?\d)(?:\s+(?:good |great |nice |more |other |new )*{_COUNT_NOUN}\b)?"
 )
 _COUNT_BARE = re.compile(
-    rf"(?:^|\b(?:for|with|about)\s+)(?P<n>\d{{1,2}}|{'|'.join(list(NUMBER_WORDS)[2:])})\s+(?:good |great |nice |more |other |new |different )*(?={_COUNT_NOUN}\b|[a-z]+(?:ies|dies|llers|edies|ramas)\b)"
+    rf"(?:^|\b(?:for|with|about)\s+)(?P<n>\d{{1,2}}|"
+    rf"{'|'.join(list(NUMBER_WORDS)[2:])})\s+(?!hours?|minutes?|mins?|stars?|years?)"
+    rf"(?=(?:[a-z'-]+\s+){{0,2}}(?:{_COUNT_NOUN}|[a-z]+(?:ies|llers|dramas|rns|cals))\b)"
 )
 
 
@@ -170,7 +199,7 @@ def _decade(text: str, catalogue: Catalogue, field: str) -> float:
 def _durations(utterance: Utterance, negative: list[Span], field: str) -> list[Wish]:
     found = []
     for m in utterance.pop_all(_DURATION):
-        hours = m["unit"].startswith("h")
+        hours = m["unit"].strip().startswith("h")
         minutes = to_number(m["n"]) * (60 if hours else 1) + (30 if hours and m["half"] else 0)
         if hours and m["tail"]:
             minutes += 30 if m["tail"] == "a half" else float(m["tail"])
@@ -224,6 +253,13 @@ def _named_fields(utterance: Utterance, negative: list[Span], roles: Roles) -> l
                 found.append(_wish(field, None, value, f"{field.replace('_', ' ')} at most {value:g}"))
             else:
                 found.append(_wish(field, value, None, f"{field.replace('_', ' ')} at least {value:g}"))
+        if utterance.pop(
+            re.compile(
+                rf"\b(?:with|won|winning|has|have|got)\s+(?:an? |some |many )?{name}s?\b|"
+                rf"\b{name}s?[\s-]winn(?:er|ing)s?\b"
+            )
+        ):
+            found.append(_wish(field, 1, None, f"with {field.replace('_', ' ')}"))
     return found
 
 

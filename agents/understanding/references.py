@@ -10,17 +10,37 @@ from agents.understanding.scene import Scene
 from agents.understanding.text import NUMBER_WORDS, Utterance
 
 _ORDINALS = {
-    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10,
-    "eleventh": 11, "twelfth": 12, "1st": 1, "2nd": 2, "3rd": 3,
-}  # fmt: skip
+    word: number
+    for number, word in enumerate(
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+        ],
+        start=1,
+    )
+} | {"1st": 1, "2nd": 2, "3rd": 3}
 _ORDINAL = r"(?:" + "|".join(_ORDINALS) + r"|\d{1,2}th|last)"
 _NOUN = r"(?:" + "|".join(sorted(NOUNS, key=len, reverse=True)) + r")"
 _SMALL = r"(?:\d{1,2}|" + "|".join(list(NUMBER_WORDS)[1:]) + r")"
-_STOP = r"(?=\s*(?:$|[.,;:!?)]|and\b|or\b|is\b|was\b|about\b|already\b|but\b|please\b|too\b|looks?\b|sounds?\b|here\b|again\b))"
+_STOP = (
+    r"(?=\s*(?:$|[.,;:!?)]|and\b|or\b|is\b|was\b|about\b|already\b|but\b|please\b|too\b|"
+    r"looks?\b|sounds?\b|here\b|again\b))"
+)
 
 _FIRST_FEW = re.compile(rf"\b(?:the\s+)?(?P<which>first|last)\s+(?P<n>{_SMALL}|couple(?: of)?|few)\b(?:\s+{_NOUN}\b)?")
 _HASH = re.compile(
-    rf"(?:#\s?|\b(?:number|no\.?|nr\.?|slot|card|option|item|film|movie|pick)\s+#?)(?P<n>\d{{1,2}})\b(?:\s*(?:,|and|or|&)\s*#?(?P<n2>\d{{1,2}})\b)?"
+    r"(?:#\s?|\b(?:number|no\.?|nr\.?|slot|card|option|item|film|movie|pick)\s+#?)(?P<n>\d{1,"
+    r"2})\b(?:\s*(?:,|and|or|&)\s*#?(?P<n2>\d{1,2})\b)?"
 )
 _NUMBER_WORD = re.compile(rf"\bnumber\s+(?P<n>{'|'.join(list(NUMBER_WORDS)[1:])})\b")
 _LISTED = re.compile(
@@ -29,10 +49,12 @@ _LISTED = re.compile(
 _WITH_NOUN = re.compile(rf"\b(?:the\s+|your\s+|that\s+)?(?P<o>{_ORDINAL})\s+(?:{_NOUN}|on the list|in the list)\b")
 _BARE = re.compile(rf"\bthe\s+(?P<o>{_ORDINAL})\b{_STOP}")
 _ALL = re.compile(
-    r"\b(?:all(?: of)? (?:of )?(?:them|these|those)|(?:them|these|those) all|every one of (?:them|these)|both(?: of (?:them|these|those))?)\b"
+    r"\b(?:all(?: of)? (?:of )?(?:them|these|those)|(?:them|these|those) all|every one of "
+    r"(?:them|these)|both(?: of (?:them|these|those))?)\b"
 )
 _IT = re.compile(
-    r"\b(?:it|this one|that one|this (?:film|movie|book|item|game|album)|that (?:film|movie|book|item|game|album)|this|that)\b"
+    r"\b(?:it|this one|that one|this (?:film|movie|book|item|game|album)|that (?:film|movie|"
+    r"book|item|game|album)|this|that)\b"
 )
 _BARE_NUMBERS = re.compile(
     r"\b(?P<n>\d{1,2})(?:\s*(?:,|and|or|&)\s*(?P<n2>\d{1,2}))*\b(?!\s*(?:hours?|minutes?|mins?|stars?|years?|s\b))"

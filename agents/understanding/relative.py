@@ -1,4 +1,4 @@
-"""Words that mean something only beside the cards on the table ("not that old") or the catalogue ("recent", "short")."""
+"""Words that mean something only beside the cards on the table ("not that old") or the catalogue ("recent")."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ from agents.understanding.text import Utterance
 from recsys_core.catalog.catalogue import Catalogue
 
 _MUCH = r"(?:(?:a (?:bit|little)|slightly|somewhat|much|even|way|something|anything|make (?:it|them)|ones?) )*"
-_NOT_TOO = r"(?:not|isn'?t|aren'?t|less|nothing|nothing that|no|don'?t want (?:anything|something)?)\s*(?:that|too|so|as|very|quite|really|which is|these)?\s*"
+_NOT_TOO = (
+    r"(?:not|isn'?t|aren'?t|less|nothing|nothing that|no|don'?t want (?:anything|"
+    r"something)?)\s*(?:that|too|so|as|very|quite|really|which is|these)?\s*"
+)
 _TOO = r"(?:(?:these|they|those|that|it|this) ?(?:are|is|'re|'s)? )?(?:all )?(?:a bit )?too\s+"
 
 _NEWER = re.compile(
-    rf"\b{_MUCH}(?:newer|more (?:recent|modern|current|contemporary))(?: (?:ones?|films?|movies?))?\b|\b{_NOT_TOO}(?:old|dated|ancient|old-fashioned)\b|\b{_TOO}(?:old|dated)\b"
+    rf"\b{_MUCH}(?:newer|more (?:recent|modern|current|contemporary))(?: (?:ones?|films?|"
+    rf"movies?))?\b|\b{_NOT_TOO}(?:old|dated|ancient|old-fashioned)\b|\b{_TOO}(?:old|dated)\b"
 )
 _OLDER = re.compile(
-    rf"\b{_MUCH}(?:older|earlier|more (?:classic|vintage))(?: (?:ones?|films?|movies?))?\b|\b{_NOT_TOO}(?:new|recent|modern)\b|\b{_TOO}(?:new|recent|modern)\b"
+    rf"\b{_MUCH}(?:older|earlier|more (?:classic|vintage))(?: (?:ones?|films?|movies?))?\b|"
+    rf"\b{_NOT_TOO}(?:new|recent|modern)\b|\b{_TOO}(?:new|recent|modern)\b"
 )
 _SHORTER = re.compile(rf"\b{_MUCH}shorter(?: (?:ones?|films?|movies?))?\b|\b{_NOT_TOO}long\b|\b{_TOO}long\b")
 _LONGER = re.compile(rf"\b{_MUCH}longer(?: (?:ones?|films?|movies?))?\b|\b{_NOT_TOO}short\b|\b{_TOO}short\b")
 _CHEAPER = re.compile(
-    rf"\b{_MUCH}(?:cheaper|less expensive)\b|\b{_NOT_TOO}(?:expensive|dear|pricey)\b|\b{_TOO}(?:expensive|dear|pricey)\b"
+    rf"\b{_MUCH}(?:cheaper|less expensive)\b|\b{_NOT_TOO}(?:expensive|dear|pricey)\b|"
+    rf"\b{_TOO}(?:expensive|dear|pricey)\b"
 )
 _RECENT = re.compile(
-    r"\b(?:recent(?:ly made)?|modern|contemporary|(?:brand )?new(?= (?:films?|movies?|releases?|ones?|books?|albums?|stuff|french|italian|british))|new releases?|latest|newest)\b"
+    r"\b(?:recent(?:ly made)?|modern|contemporary|(?:brand )?new(?= (?:films?|movies?|"
+    r"releases?|ones?|books?|albums?|stuff|french|italian|british))|new releases?|latest|"
+    r"newest)\b"
 )
-_OLD = re.compile(r"\b(?:old(?:ies|ie)?(?: (?:school|time))?|classics?|vintage|golden age|old-fashioned)\b")
+_OLD = re.compile(
+    r"\b(?:(?:old |all-time |great )?classics?|old(?:ies|ie)?(?: (?:school|time))?|vintage|golden age|old-fashioned)\b"
+)
 _SHORT = re.compile(r"\b(?:short|quick)\b(?! stor)")
 _LONG = re.compile(r"\b(?:long|epic length)\b")
 _CHEAP = re.compile(r"\b(?:cheap|inexpensive|affordable|budget)\b")
@@ -80,10 +90,8 @@ def read_relative(
 
 def _beside_slate(name: str, direction: int, scene: Scene, catalogue: Catalogue, roles: Roles) -> Wish | None:
     values = catalogue.numbers(name)
-    if scene.slate:
-        shown = values[catalogue.indices([card.item_id for card in scene.slate])]
-    else:
-        shown = values
+    cards = catalogue.indices([card.item_id for card in scene.slate])
+    shown = values[cards] if scene.slate else values
     shown = shown[~np.isnan(shown)]
     if not len(shown):
         return None

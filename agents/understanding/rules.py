@@ -54,11 +54,11 @@ class RuleUnderstanding:
         if small is not None:
             return small
         negative = negative_spans(utterance.low)
-        self._read_slate_talk(utterance, scene, intent)
-        if intent.act in {Act.why, Act.about, Act.clarify}:
+        self._read_slate_talk(utterance, scene, negative, intent)
+        if intent.act is not Act.recommend:
             return intent
-        self._read_wishes(utterance, negative, scene, intent)
-        self._close(utterance, scene, intent)
+        compares = self._read_wishes(utterance, negative, scene, intent)
+        self._close(utterance, scene, intent, compares=compares)
         return intent
 
     def _opening(self, utterance: Utterance, intent: Intent) -> Intent | None:
@@ -82,7 +82,7 @@ class RuleUnderstanding:
             return Intent(act=Act.hello if hello else Act.thanks)
         return None
 
-    def _read_slate_talk(self, utterance: Utterance, scene: Scene, intent: Intent) -> None:
+    def _read_slate_talk(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> None:
         """Why, about, seen, liked, more like it: talk about cards and titles."""
         quoted = self._titles.quoted(utterance)
         why = utterance.pop(acts.WHY) is not None
@@ -92,15 +92,17 @@ class RuleUnderstanding:
             if intent.act is not Act.recommend:
                 return
         utterance.pop(acts.NOT_SEEN)
-        self._read_opinions(utterance, scene, intent)
-        if intent.act is Act.clarify:
+        self._read_opinions(utterance, scene, negative, intent)
+        if intent.act is not Act.recommend:
             return
         for cue, sure in ((LIKE, False), (LOVED, True)):
             linked = self._titles.after(utterance, cue, sure=sure)
             intent.anchors += linked.items
             intent.unlinked += linked.unlinked
             intent.notes += linked.notes
-        intent.anchors = list(dict.fromkeys([*quoted.items, *intent.anchors]))
+        named, barred = self._titles.named(utterance, negative)
+        intent.barred = barred
+        intent.anchors = list(dict.fromkeys([*quoted.items, *intent.anchors, *named]))
         intent.unlinked += quoted.unlinked
         intent.notes += quoted.notes
 
@@ -127,7 +129,7 @@ class RuleUnderstanding:
         else:
             intent.act = Act.recommend
 
-    def _read_opinions(self, utterance: Utterance, scene: Scene, intent: Intent) -> None:
+    def _read_opinions(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> None:
         like_it = utterance.pop(acts.MORE_LIKE) is not None
         seen = utterance.pop(acts.SEEN) is not None
         disliked = not seen and self._pop_opinion(utterance, scene, acts.DISLIKED)
@@ -149,8 +151,24 @@ class RuleUnderstanding:
         intent.seen = items if seen else []
         intent.disliked = items if disliked else []
         intent.liked = items if liked else []
-        if like_it or liked or (not pointing and pointed.items):
+        if like_it or liked:
             intent.anchors = list(items)
+        elif not pointing and pointed.items:
+            self._read_bare_pointer(utterance, negative, intent, pointed)
+
+    def _read_bare_pointer(self, utterance: Utterance, negative: list[Span], intent: Intent, pointed: Pointed) -> None:
+        """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""
+        if (
+            negative
+            and is_negative(negative, negative[0].start)
+            and negative[0].end >= len(utterance.low.rstrip(" .!?"))
+        ):
+            intent.barred = pointed.items
+        elif "?" in utterance.low or _QUESTION.search(utterance.low) or not _content(utterance):
+            intent.act = Act.about
+            intent.items = pointed.items
+        else:
+            intent.anchors = list(pointed.items)
 
     @staticmethod
     def _pop_opinion(utterance: Utterance, scene: Scene, pattern: re.Pattern[str]) -> bool:
@@ -167,12 +185,14 @@ class RuleUnderstanding:
         utterance.take(*match.span())
         return True
 
-    def _read_wishes(self, utterance: Utterance, negative: list[Span], scene: Scene, intent: Intent) -> None:
+    def _read_wishes(self, utterance: Utterance, negative: list[Span], scene: Scene, intent: Intent) -> bool:
+        """Everything that is asked for or ruled out; True when the message compares with the slate."""
         intent.dropped = acts.dropped_fields(utterance, self._field_words)
         task, task_words = acts.read_task(utterance)
         intent.task = task
-        compared, notes, compares = read_relative(utterance, scene, self.catalogue, self.roles)
+        # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
+        compared, notes, compares = read_relative(utterance, scene, self.catalogue, self.roles)
         in_language = self._languages(utterance, negative)
         people, unknown = self._people.read(utterance, negative)
         hits, moods = self.vocabulary.find(utterance)
@@ -187,8 +207,7 @@ class RuleUnderstanding:
             dict.fromkeys(positive + [w for w, s in _content(utterance) if is_negative(negative, s.start)])
         )
         intent.words = " ".join(dict.fromkeys([*words, *positive, *([task_words] if task_words else [])]))
-        if compares:
-            intent.fresh = False
+        return compares
 
     def _languages(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
         field = self.roles.language
@@ -236,16 +255,16 @@ class RuleUnderstanding:
                 return field, list(values)
         return None
 
-    def _close(self, utterance: Utterance, scene: Scene, intent: Intent) -> None:
+    def _close(self, utterance: Utterance, scene: Scene, intent: Intent, *, compares: bool) -> None:
         """Decide between a new request and a change to the running one."""
         text = utterance.low
         asks = bool(intent.wishes or intent.anchors or intent.task or intent.words)
-        about_slate = bool(intent.seen or intent.liked or intent.disliked or intent.more or intent.dropped)
+        about_slate = bool(
+            intent.seen or intent.liked or intent.disliked or intent.more or intent.dropped or intent.barred
+        )
         if intent.fresh or not scene.running:
             intent.fresh = True
-        elif about_slate or intent.slots or not asks:
-            intent.fresh = False
-        elif acts.REFINE.search(text):
+        elif about_slate or intent.slots or compares or not asks or acts.REFINE.search(text):
             intent.fresh = False
         elif intent.anchors or acts.REQUEST.search(text):
             intent.fresh = not _COMPARATIVE.search(text) or bool(intent.anchors)
@@ -256,10 +275,15 @@ class RuleUnderstanding:
             _QUESTION.search(text) and not intent.wishes and not intent.anchors and not acts.REQUEST.search(text)
         )
         spoken_of = set(re.findall(r"[^\W_]+", text)) & _topic_words(self.catalogue.item_noun)
-        if off_topic and not about_slate and not intent.task and intent.k is None and not spoken_of:
+        if intent.unlinked and not asks and not about_slate:
+            # a title or name that isn't there, and nothing else to go by: say so rather than guess
+            intent.act = Act.clarify
+        elif off_topic and not about_slate and not intent.task and intent.k is None and not spoken_of:
             intent.act = Act.help
         elif nothing and not scene.running and not re.search(r"[^\W_]", text):
             intent.notes.append("I could not read a wish in that, so here is what I would pick for you.")
+        elif intent.residue and not intent.wishes and not any("a" <= c <= "z" for c in "".join(intent.residue)):
+            intent.notes.append("I read English best, so I may have missed what you meant.")
         if intent.task is None and asks:
             intent.task = _task(intent, self.roles)
 

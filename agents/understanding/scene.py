@@ -24,5 +24,6 @@ class Scene:
 
     @property
     def running(self) -> bool:
-        """True when there is a request that can be changed."""
-        return self.request is not None
+        """True when there is a request that can be changed; a blank one after "start over" can't."""
+        request = self.request
+        return request is not None and bool(self.slate or request.wishes or request.words or request.anchors)

@@ -118,17 +118,8 @@ class Vocabulary:
             self._phrases[key].append(meaning)
 
     def _add_field(self, name: str) -> None:
-        certificate = name == self.roles.certificate
         for key, value in self.values[name].items():
-            meaning = Meaning(name, (value,))
-            if certificate:
-                self._add(f"rated {key}", meaning)
-                if not re.search(r"\d", key):
-                    continue
-            if len(key) < 2 or key in FILLER:
-                continue
-            for form in _number_forms(key):
-                self._add(form, meaning)
+            self._add_value(name, key, value)
         for group in SYNONYMS:
             for value in self.pick(name, group):
                 for form in group:
@@ -140,6 +131,17 @@ class Vocabulary:
                     self._add(form, Meaning(name, values))
         if name == self.roles.country:
             self._add_countries(name)
+
+    def _add_value(self, name: str, key: str, value: str) -> None:
+        meaning = Meaning(name, (value,))
+        if name == self.roles.certificate:
+            self._add(f"rated {key}", meaning)
+            if not re.search(r"\d", key):
+                return
+        if len(key) < 2 or key in FILLER:
+            return
+        for form in _number_forms(key):
+            self._add(form, meaning)
 
     def _add_countries(self, name: str) -> None:
         for adjective, countries in (*DEMONYMS.items(), *REGIONS.items()):
@@ -186,8 +188,10 @@ def wishes(hits: list[Hit], utterance: Utterance, negative: list[Span], roles: R
 
 def phrase_for(field: str, said: str, ruled_out: bool, roles: Roles, values: list[str]) -> str:
     """How a wish on a text field is said back."""
-    listed = " or ".join(values[:3])
-    if field == roles.country:
+    listed = " or ".join(values)
+    if len(values) > 3 and said:
+        words = said
+    elif field == roles.country:
         words = f"from {listed}"
     elif field == roles.language:
         words = f"in {listed}"
