@@ -16,7 +16,7 @@ from recsys_core.errors import ConfigError
 BODIES = {
     ("explain", 1): "dabf5181a21fda4eb9321300a154c4e5aed95ad19910205ba0ca9b6702ef48f1",
     ("intent", 1): "8a514a720605f2785c953578bd02d49033d3209a8f82b3dca64837146c9ba8f9",
-    ("respond", 1): "267d20ea37ca847d7717c55aa76a33ba69e188d149b37a138e77b914692ab27e",
+    ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
 
@@ -106,11 +106,11 @@ def test_long_text_is_cut():
     assert len(last) < 650
 
 
-def test_no_more_than_four_cards_are_read():
+def test_no_more_than_three_cards_are_read():
     cards = [{"slot": n, "facts": "Comedy"} for n in range(1, 11)]
     last = render_messages("respond", noun="films", wish="funny", notes=[], cards=cards)[-1]["content"]
-    assert "[4]" in last
-    assert "[5]" not in last
+    assert "[3]" in last
+    assert "[4]" not in last
 
 
 @settings(max_examples=60, deadline=None)
