@@ -150,6 +150,23 @@ def conversation_figures(results: Sequence[ConversationResult], repeats: int) ->
     return figures
 
 
+def conversation_rows(report: Report) -> list[tuple[str, str, str]]:
+    """A report as rows for people: script, ``passed`` or ``failed`` or ``skipped``, and the first reason.
+
+    Args:
+        report: from :func:`run_conversations`.
+    """
+    rows = []
+    for told in report.detail["conversations"]:
+        result = ConversationResult.model_validate(told)
+        if result.skipped:
+            rows.append((result.name, "skipped", result.skipped))
+            continue
+        faults = [f"'{turn.say[:60]}': {fault.message}" for run in result.runs for turn in run for fault in turn.failed]
+        rows.append((result.name, "failed" if faults else "passed", faults[0] if faults else ""))
+    return rows
+
+
 def ask(client: SidraClient, message: str, **options: Any) -> tuple[Answer, dict[str, float | None]]:
     """One turn with the times of its first cards, first words and end, in seconds.
 

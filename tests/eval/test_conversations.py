@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from app.client import SidraClient
-from eval.conversation_runner import run_conversations
+from eval.conversation_runner import conversation_rows, run_conversations
 from eval.script import Script, load_script, load_scripts
 from recsys_core.catalog.synth import synthetic
 from recsys_core.errors import ConfigError
@@ -83,6 +83,16 @@ def test_each_mistake_is_caught_by_its_own_assertion(mistake, kind):
     assert report.figures["conversations_passed"] == 0
     assert report.figures["conversations_failed"] == 1
     assert report.detail["failures_by_kind"].get(kind, 0) > 0, report.detail["failures_by_kind"]
+
+
+def test_rows_for_people_name_the_turn_and_the_reason():
+    _, report = play()
+    assert conversation_rows(report) == [("genres", "passed", "")]
+    _, report = play("genre")
+    (row,) = conversation_rows(report)
+    assert row[:2] == ("genres", "failed")
+    assert "'genre Drama please': " in row[2]
+    assert "have genre contains drama" in row[2]
 
 
 def test_a_script_that_does_not_fit_is_skipped_with_its_reason():
