@@ -29,7 +29,6 @@ def main() -> None:
     parser.add_argument("--ready-fd", type=int, default=None)
     arguments = parser.parse_args()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    os.nice(5)  # item cards and the page come before words
 
     import xllamacpp
 
