@@ -117,7 +117,7 @@ def read_numbers(
     Returns:
         Wishes on number fields, and how many items are wanted (None when not said).
     """
-    wishes: list[Wish] = []
+    wishes = _named_fields(utterance, negative, roles)
     if roles.stars:
         wishes += _stars(utterance, roles.stars)
     if roles.duration:
@@ -126,7 +126,6 @@ def read_numbers(
         wishes += _prices(utterance, roles.price)
     if roles.year:
         wishes += _years(utterance, negative, roles.year, catalogue)
-    wishes += _named_fields(utterance, negative, roles)
     return wishes, _count(utterance)
 
 

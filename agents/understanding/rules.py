@@ -67,13 +67,13 @@ class RuleUnderstanding:
             return Intent(act=Act.help)
         if utterance.pop(acts.UNDO) and not _content(utterance):
             return Intent(act=Act.undo)
-        if utterance.pop(acts.RESET):
+        if list(utterance.pop_all(acts.RESET)):
             intent.fresh = True
             if not _content(utterance):
                 return Intent(act=Act.reset)
         hello = utterance.pop(acts.HELLO)
         before = utterance.view
-        thanked = any(True for _ in utterance.pop_all(acts.THANKS))
+        thanked = bool(list(utterance.pop_all(acts.THANKS)))
         if (
             not _content(utterance)
             and (hello or thanked)
@@ -101,7 +101,7 @@ class RuleUnderstanding:
             intent.unlinked += linked.unlinked
             intent.notes += linked.notes
         named, barred = self._titles.named(utterance, negative)
-        intent.barred = barred
+        intent.barred = [*intent.barred, *barred]
         intent.anchors = list(dict.fromkeys([*quoted.items, *intent.anchors, *named]))
         intent.unlinked += quoted.unlinked
         intent.notes += quoted.notes
@@ -188,14 +188,14 @@ class RuleUnderstanding:
     def _read_wishes(self, utterance: Utterance, negative: list[Span], scene: Scene, intent: Intent) -> bool:
         """Everything that is asked for or ruled out; True when the message compares with the slate."""
         intent.dropped = acts.dropped_fields(utterance, self._field_words)
-        task, task_words = acts.read_task(utterance)
-        intent.task = task
         # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
         compared, notes, compares = read_relative(utterance, scene, self.catalogue, self.roles)
         in_language = self._languages(utterance, negative)
         people, unknown = self._people.read(utterance, negative)
         hits, moods = self.vocabulary.find(utterance)
+        # after the vocabulary: a value may be called "Winter Sports"
+        intent.task, task_words = acts.read_task(utterance)
         intent.more = utterance.pop(acts.MORE) is not None
         intent.wishes = [*compared, *numbers, *in_language, *wishes(hits, utterance, negative, self.roles), *people]
         leaning, words = self._moods(moods, negative)
@@ -262,14 +262,9 @@ class RuleUnderstanding:
         about_slate = bool(
             intent.seen or intent.liked or intent.disliked or intent.more or intent.dropped or intent.barred
         )
-        if intent.fresh or not scene.running:
-            intent.fresh = True
-        elif about_slate or intent.slots or compares or not asks or acts.REFINE.search(text):
-            intent.fresh = False
-        elif intent.anchors or acts.REQUEST.search(text):
-            intent.fresh = not _COMPARATIVE.search(text) or bool(intent.anchors)
-        else:
-            intent.fresh = not _COMPARATIVE.search(text)
+        changes = about_slate or bool(intent.slots) or compares or not asks or acts.REFINE.search(text) is not None
+        compared = _COMPARATIVE.search(text) is not None and not intent.anchors
+        intent.fresh = intent.fresh or not scene.running or not (changes or compared)
         nothing = not asks and not about_slate and intent.k is None and not intent.slots and not intent.unlinked
         off_topic = (
             _QUESTION.search(text) and not intent.wishes and not intent.anchors and not acts.REQUEST.search(text)

@@ -90,12 +90,19 @@ class PlainRecommender:
     def _one(self, request: GenerateRequest) -> GenerateResult:
         n = len(self.catalogue)
         allowed = request.filter.mask(self.catalogue).copy() if request.filter else np.ones(n, bool)
-        for ids in (request.exclude, request.anchors, request.avoid, request.history if request.exclude_history else []):
+        for ids in (
+            request.exclude,
+            request.anchors,
+            request.avoid,
+            request.history if request.exclude_history else [],
+        ):
             allowed[self.catalogue.indices(ids)] = False
         scores = self._scores(request)
         order = [int(i) for i in np.argsort(-scores, kind="stable") if allowed[i]][: request.k]
         items = [
-            ScoredItem(item_id=self.catalogue.ids[i], sid=[i], log_probability=float(scores[i]) - 10, score=float(scores[i]))
+            ScoredItem(
+                item_id=self.catalogue.ids[i], sid=[i], log_probability=float(scores[i]) - 10, score=float(scores[i])
+            )
             for i in order
         ]
         return GenerateResult(
@@ -112,7 +119,11 @@ class PlainRecommender:
         likes = [self.genres[self.catalogue.index(i)] for i in request.history[-5:]]
         scores = -np.arange(len(self.catalogue)) / 100
         for i, genres in enumerate(self.genres):
-            scores[i] += 1.0 * len(genres & words) + sum(0.7 * len(genres & a) for a in anchors) + sum(0.1 * len(genres & a) for a in likes)
+            scores[i] += (
+                1.0 * len(genres & words)
+                + sum(0.7 * len(genres & a) for a in anchors)
+                + sum(0.1 * len(genres & a) for a in likes)
+            )
         return scores
 
     def history(self, user_id: str, limit: int | None = None) -> list[str] | None:
@@ -121,9 +132,14 @@ class PlainRecommender:
 
     def search(self, text: str, k: int = 10, where: ItemFilter | None = None) -> list[SimpleNamespace]:
         wanted = set(plain(text).split())
-        hits = [(len(wanted & set(plain(t).split())) / (len(wanted) or 1), i) for i, t in enumerate(self.catalogue.titles)]
+        hits = [
+            (len(wanted & set(plain(t).split())) / (len(wanted) or 1), i) for i, t in enumerate(self.catalogue.titles)
+        ]
         best = sorted((h for h in hits if h[0] > 0), key=lambda h: -h[0])[:k]
-        return [SimpleNamespace(item_id=self.catalogue.ids[i], title=self.catalogue.titles[i], similarity=s) for s, i in best]
+        return [
+            SimpleNamespace(item_id=self.catalogue.ids[i], title=self.catalogue.titles[i], similarity=s)
+            for s, i in best
+        ]
 
     def similar(self, item_id: str, k: int = 10) -> list[SimpleNamespace]:
         own = self.genres[self.catalogue.index(item_id)]
@@ -134,7 +150,9 @@ class PlainRecommender:
     def evidence(self, item_id: str, request: GenerateRequest) -> Evidence:
         own = self.genres[self.catalogue.index(item_id)]
         causes = [
-            Cause(item_id=i, title=self.catalogue.get(i).title, drop=0.1 * len(own & self.genres[self.catalogue.index(i)]))
+            Cause(
+                item_id=i, title=self.catalogue.get(i).title, drop=0.1 * len(own & self.genres[self.catalogue.index(i)])
+            )
             for i in [*request.history, *request.anchors]
             if own & self.genres[self.catalogue.index(i)]
         ]
