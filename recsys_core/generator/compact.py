@@ -18,6 +18,7 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
+from recsys_core.generator.losses import wish_logits
 from recsys_core.generator.model import CatalogueTensors, CompactModel
 from recsys_core.generator.train import last_states
 
@@ -91,6 +92,7 @@ class CompactGenerator:
         self.beam = BeamSearch(self.model, index)
         with torch.inference_mode():
             self._item_vectors = self.model.item_vectors()
+            self._item_keys = self.model.keys(self.model.levels, self._item_vectors)
 
     @classmethod
     def load(
@@ -131,6 +133,15 @@ class CompactGenerator:
             sentence[rows] = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
         instruction = self.model.instruct(sentence, torch.tensor(present, dtype=torch.bool))
         return Encoded(last_states(self.model, histories, instruction, self._item_vectors), instruction.wish)
+
+    @torch.inference_mode()
+    def wish_log_probabilities(self, encoded: Encoded) -> Floats:
+        """How well each item fits the instruction alone, whoever asks: float32[B, n_items], log of a distribution.
+
+        Rows without an instruction are uniform.
+        """
+        logits = wish_logits(self.model, encoded.wish, self._item_keys)
+        return np.asarray(torch.log_softmax(logits, dim=-1).numpy(), dtype=np.float32)
 
     def search(
         self, encoded: Encoded, allowed: NDArray[np.bool_], widths: Ints, pool: int

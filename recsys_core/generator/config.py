@@ -43,6 +43,12 @@ class TrainConfig(BaseModel):
     """Share of training segments that carry an instruction with a condition; the rest are plain next-item."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
+    grounding_weight: float = Field(default=0.5, ge=0)
+    """Weight of the loss that ties words to the items they mean, whoever asks."""
+    grounding_batch: PositiveInt = 32
+    """Wordings in each step of that loss."""
+    sentence_noise: float = Field(default=0.02, ge=0)
+    """Standard deviation of noise on sentence vectors, so that an unseen wording nearby means the same."""
     sampled_items: PositiveInt = 1500
     """Shared negatives of the auxiliary loss; catalogues up to ``full_softmax_items`` use them all."""
     full_softmax_items: PositiveInt = 4096

@@ -74,20 +74,41 @@ class InstructionSampler:
         self.near_items = near_items
         with_items = [n for n, c in enumerate(conditions) if c.items is not None and c.task is not Task.long_tail]
         self.item_conditions = _conditions_by_item(self.conditions, with_items, len(near_items))
+        self.is_category = np.array([c.task is Task.category for c in self.conditions], dtype=bool)
+        self.grounded = np.array(with_items, dtype=np.int64)
         self.general = [n for n, c in enumerate(conditions) if n not in set(with_items)]
 
     def plain(self, rng: np.random.Generator) -> int:
         """Wording row of a request without a condition."""
         return int(rng.choice(self.for_you_rows))
 
+    def grounding(self, count: int, rng: np.random.Generator) -> tuple[Ints, NDArray[np.bool_]]:
+        """Wordings and what they mean: rows int64[g] of random conditions and bool[g, n_items] (g may be 0)."""
+        if not len(self.grounded):
+            return np.empty(0, np.int64), np.empty((0, len(self.near_items)), bool)
+        broad = self.grounded[self.is_category[self.grounded]]
+        half = rng.choice(broad if len(broad) else self.grounded, size=count // 2)
+        chosen = np.concatenate([half, rng.choice(self.grounded, size=count - len(half))])
+        rows = np.array([self.row(int(c), rng) for c in chosen], dtype=np.int64)
+        masks = [self.conditions[c].items for c in chosen.tolist()]
+        return rows, np.stack([m for m in masks if m is not None])
+
     def row(self, condition: int, rng: np.random.Generator) -> int:
         """One of a condition's wordings."""
         return int(self.first_row[condition] + rng.integers(len(self.conditions[condition].wordings)))
 
-    def for_item(self, item: int, rng: np.random.Generator) -> int | None:
-        """A condition that the item satisfies, if there is one: half the time a broad one, half any."""
-        own = self.item_conditions[item]
-        return int(rng.choice(own)) if len(own) else None
+    def for_items(self, items: Ints, rng: np.random.Generator) -> int | None:
+        """A condition that at least one of the items satisfies, if there is one.
+
+        Conditions are drawn evenly, not by how many items satisfy them: a rare category must be learned as well as a
+        common one. Plain categories come up more often than conjunctions or one director among a hundred.
+        """
+        lists = [self.item_conditions[i] for i in items.tolist()]
+        own = np.unique(np.concatenate(lists)) if lists else np.empty(0, np.int64)
+        if not len(own):
+            return None
+        broad = own[self.is_category[own]]
+        return int(rng.choice(broad if len(broad) and rng.random() < 0.6 else own))
 
 
 def _conditions_by_item(conditions: Sequence[Condition], chosen: Sequence[int], n_items: int) -> list[Ints]:
@@ -96,10 +117,8 @@ def _conditions_by_item(conditions: Sequence[Condition], chosen: Sequence[int], 
         mask = conditions[number].items
         if mask is None:
             continue
-        # plain categories come up more often than one director among a hundred
-        weight = 3 if conditions[number].task is Task.category else 1
         for item in np.flatnonzero(mask):
-            rows[item].extend([number] * weight)
+            rows[item].append(number)
     return [np.array(r, dtype=np.int64) for r in rows]
 
 
@@ -213,7 +232,7 @@ def _condition(
         if satisfies.any():
             return sampler.row(number, rng), -1, satisfies
         return sampler.plain(rng), -1, everything
-    chosen = sampler.for_item(item, rng)
+    chosen = sampler.for_items(ahead, rng)
     if chosen is None:
         return sampler.plain(rng), -1, everything
     mask = sampler.conditions[chosen].items

@@ -27,6 +27,13 @@ TRAIN_FRAMES = (
     "looking for {x}",
     "can you suggest {x}",
     "more {x}, please",
+    "I feel like {x}",
+    "what are some {x}",
+    "give me {x} I have not come across",
+    "I would love {x} tonight",
+    "do you have {x} for a quiet evening?",
+    "how about {x}",
+    "find me {x} that suit me",
 )
 """Sentences around a phrase that training sees."""
 
@@ -167,8 +174,8 @@ def _values(catalogue: Catalogue, min_items: int, max_values: int) -> Iterable[t
 
 
 def _condition(task: Task, label: str, options: Sequence[str], mask: Mask) -> Condition:
-    # every phrase meets every second frame, so that phrase and frame are not tied together
-    wordings = [f.format(x=p) for n, p in enumerate(options) for f in TRAIN_FRAMES[n % 2 :: 2]]
+    # every phrase meets every third frame, so that phrase and frame are not tied together
+    wordings = [f.format(x=p) for n, p in enumerate(options) for f in TRAIN_FRAMES[n % 3 :: 3]]
     held_out = [f.format(x=options[0]) for f in HELD_OUT_FRAMES]
     return Condition(task, label, tuple(wordings), tuple(held_out), items=mask)
 

@@ -104,6 +104,24 @@ class SidLoss:
         return functional.cross_entropy(query @ item_keys[pool].T, wanted[: len(targets)])
 
 
+def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: Tensor) -> Tensor:
+    """Negative log of the probability that the wish alone puts on the items it means.
+
+    Args:
+        model: for its factor.
+        wish: float32[G, w].
+        means: bool[G, n_items], at least one True a row.
+        item_keys: float32[n_items, d + w], of the auxiliary head.
+    """
+    log_probability = torch.log_softmax(wish_logits(model, wish, item_keys), dim=-1)
+    return -torch.logsumexp(log_probability.masked_fill(~means, -torch.inf), dim=-1).mean()
+
+
+def wish_logits(model: CompactModel, wish: Tensor, item_keys: Tensor) -> Tensor:
+    """What the wish alone says of every item: float32[B, w] to float32[B, n_items]."""
+    return wish @ item_keys[:, -wish.shape[-1] :].T * model.log_wish_scales[model.levels].clamp(max=4.6).exp()
+
+
 def _children_table(trie: TrieTensors, level: int, model: CompactModel) -> Tensor:
     """bool[nodes at ``level``, vocabulary]: which tokens continue each node; empty where items are the tokens."""
     if level >= len(model.codes):

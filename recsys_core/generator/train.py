@@ -19,7 +19,7 @@ from recsys_core.errors import BuildError
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
 from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
-from recsys_core.generator.losses import SidLoss, parameter_groups
+from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
 from recsys_core.generator.model import CompactModel, Instruction
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 
@@ -181,7 +181,8 @@ def _epoch(
         rate = _rate(config, epoch + number / len(batches))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        value = _step(model, loss, batch, wordings, texts, negatives)
+        ground = data.sampler.grounding(config.grounding_batch, rng)
+        value = _step(model, loss, batch, ground, config, wordings, texts, negatives)
         if value is None:
             continue
         if not math.isfinite(value.item()):
@@ -201,9 +202,11 @@ def _step(
     model: CompactModel,
     loss: SidLoss,
     batch: Batch,
+    ground: tuple[Ints, NDArray[np.bool_]],
+    config: TrainConfig,
     wordings: torch.Tensor,
     texts: torch.Tensor,
-    negatives: torch.Generator,
+    generator: torch.Generator,
 ) -> torch.Tensor | None:
     targets = torch.from_numpy(batch.targets)
     wanted = targets >= 0
@@ -211,11 +214,20 @@ def _step(
         return None
     rows, own = torch.from_numpy(batch.instruction), torch.from_numpy(batch.own_text)
     sentence = torch.where((own >= 0)[:, None], texts[own.clamp(min=0)], wordings[rows.clamp(min=0)])
+    sentence = sentence + config.sentence_noise * torch.randn(sentence.shape, generator=generator)
     instruction = model.instruct(sentence, (rows >= 0) | (own >= 0))
     item_vectors = model.item_vectors()
     states: torch.Tensor = model(torch.from_numpy(batch.history), instruction, item_vectors)
     wish = instruction.wish[:, None, :].expand(-1, targets.shape[1], -1)
-    return loss(states[wanted], wish[wanted], targets[wanted], item_vectors, negatives)
+    value = loss(states[wanted], wish[wanted], targets[wanted], item_vectors, generator)
+    ground_rows, means = ground
+    if len(ground_rows) and config.grounding_weight > 0:
+        spoken = wordings[torch.from_numpy(ground_rows)]
+        spoken = spoken + config.sentence_noise * torch.randn(spoken.shape, generator=generator)
+        meant = model.instruct(spoken, torch.ones(len(spoken), dtype=torch.bool)).wish
+        keys = model.keys(model.levels, item_vectors)
+        value = value + config.grounding_weight * grounding_loss(model, meant, torch.from_numpy(means), keys)
+    return value
 
 
 def _rate(config: TrainConfig, epoch: float) -> float:

@@ -13,14 +13,14 @@ from recsys_core.generator.compact import CompactGenerator
 from recsys_core.generator.data import InstructionSampler, Ints
 from recsys_core.generator.instructions import Condition, moment_mask
 from recsys_core.generator.protocol import Task
-from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric, guided
+from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric
 
 Floats = NDArray[np.float32]
 
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Weights of item-CF that are tried."""
 
-GUIDANCE = (1.0, 1.5, 2.0)
+GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
 """Guidance factors that are tried for tasks with an instruction."""
 
 FEWEST_CASES = 50
@@ -93,7 +93,7 @@ def fit_mixes(generator: CompactGenerator, item_cf: ItemCF, cases: dict[Task, li
         if len(found) < FEWEST_CASES and task is not Task.for_you:
             continue
         grid = {}
-        guidances = GUIDANCE if any(c.instruction for c in found) else (1.0,)
+        guidances = GUIDANCE if any(c.instruction for c in found) else (0.0,)
         ranks = _ranks(generator, item_cf, found, guidances, base)
         for key, rank in ranks.items():
             grid[key] = float(np.mean(np.where(rank < 10, 1 / np.log2(rank + 2.0), 0.0))) if len(rank) else 0.0
@@ -101,7 +101,7 @@ def fit_mixes(generator: CompactGenerator, item_cf: ItemCF, cases: dict[Task, li
         mixes[task] = TaskMix(item_cf=weight, guidance=guidance)
         measured |= {
             f"{task.value}.cases": float(len(found)),
-            f"{task.value}.generator": round(grid[(0.0, 1.0)], 5),
+            f"{task.value}.generator": round(grid[(0.0, 0.0)], 5),
             f"{task.value}.mixed": round(grid[(weight, guidance)], 5),
         }
     return base.model_copy(update={"mixes": mixes, "measured": measured})
@@ -120,12 +120,11 @@ def _ranks(
     for start in range(0, len(cases), chunk):
         part = cases[start : start + chunk]
         histories = [c.history for c in part]
-        told = _all_scores(generator, histories, [c.instruction for c in part])
-        silent = told if len(guidances) == 1 else _all_scores(generator, histories, [""] * len(part))
+        told, wish = _all_scores(generator, histories, [c.instruction for c in part])
         cf = item_cf.scores(histories)
         targets = np.array([c.target for c in part])
         for weight, guidance in collected:
-            scores = geometric(guided(told, silent, guidance), cf, weight, base.floor)
+            scores = geometric(told, cf, wish, TaskMix(item_cf=weight, guidance=guidance), base.floor)
             for row, history in enumerate(histories):
                 scores[row, history[history != targets[row]]] = -np.inf
             own = scores[np.arange(len(part)), targets][:, None]
@@ -134,8 +133,8 @@ def _ranks(
     return {key: np.concatenate(parts) if parts else np.empty(0, np.int64) for key, parts in collected.items()}
 
 
-def _all_scores(generator: CompactGenerator, histories: list[Ints], instructions: list[str]) -> Floats:
-    """Log-probability of what a wide beam reaches, a very small one elsewhere: float32[B, n_items]."""
+def _all_scores(generator: CompactGenerator, histories: list[Ints], instructions: list[str]) -> tuple[Floats, Floats]:
+    """Log-probabilities of what a wide beam reaches (-50 elsewhere) and given the words alone: float32[B, n_items]."""
     n_items = len(generator.index)
     encoded = generator.encode(histories, instructions)
     everything = np.ones((len(histories), n_items), dtype=bool)
@@ -145,7 +144,7 @@ def _all_scores(generator: CompactGenerator, histories: list[Ints], instructions
     rows = np.broadcast_to(np.arange(len(histories))[:, None], found.items.shape)
     real = found.items >= 0
     scores[rows[real], found.items[real]] = found.log_probability[real]
-    return scores
+    return scores, generator.wish_log_probabilities(encoded)
 
 
 def _wording(condition: Condition, rng: np.random.Generator) -> str:

@@ -1,8 +1,8 @@
 """The served ranking: the generator's probabilities mixed with item-CF, weights learned on validation per task.
 
 Geometric mixing with a floor, ``(1 - w) log(p_generator + f) + w log(p_item_cf + f)``: an item that one of the two
-never proposes is damped, not forbidden. ``guidance`` sharpens what the instruction changed (classifier-free guidance,
-Ho & Salimans 2022): the difference between the log-probabilities with and without the instruction is scaled.
+never proposes is damped, not forbidden. Item-CF knows no instructions; the generator's wish head lends it one:
+``p_item_cf`` is multiplied with ``p_wish ** guidance``, the probability of each item given the words alone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class TaskMix(BaseModel):
 
     item_cf: float = Field(default=0.5, ge=0, le=1)
     """Weight of item-CF; the generator has the rest."""
-    guidance: float = Field(default=1.0, ge=1, le=5)
-    """Factor on what the instruction changes in the generator's log-probabilities; 1 leaves it as it is."""
+    guidance: float = Field(default=1.0, ge=0, le=5)
+    """How strongly the instruction alone conditions item-CF; 0 leaves item-CF without instruction."""
 
 
 class ServingConfig(BaseModel):
@@ -50,22 +50,19 @@ class ServingConfig(BaseModel):
         return self.mixes.get(task, self.mixes.get(Task.for_you, TaskMix()))
 
 
-def guided(with_instruction: Floats, without: Floats, guidance: float) -> Floats:
-    """Scale what the instruction changed: log-probabilities float32[...], not normalised again."""
-    return without + guidance * (with_instruction - without)
-
-
-def geometric(generator: Floats, item_cf: Floats, weight: float, floor: float) -> Floats:
+def geometric(generator: Floats, item_cf: Floats, wish: Floats, mix: TaskMix, floor: float) -> Floats:
     """Mix one row or many.
 
     Args:
         generator: log-probabilities, -inf where the generator proposed nothing.
         item_cf: probabilities of the same shape.
-        weight: of item-CF.
+        wish: log-probabilities given the instruction alone, of the same shape; constant rows change no order.
+        mix: weight and guidance.
         floor: added to both probabilities.
     """
-    proposed = np.exp(np.minimum(generator, 50.0)) + floor
-    return np.asarray((1 - weight) * np.log(proposed) + weight * np.log(item_cf + floor), dtype=np.float32)
+    own = np.log(np.exp(np.minimum(generator, 50.0)) + floor)
+    partner = np.log(item_cf + floor) + mix.guidance * wish
+    return np.asarray((1 - mix.item_cf) * own + mix.item_cf * partner, dtype=np.float32)
 
 
 def toward_anchors(scores: Floats, likeness: Floats, weight: float, floor: float) -> Floats:

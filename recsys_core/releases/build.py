@@ -24,7 +24,7 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.collaborative import CollaborativeConfig, CollaborativeEncoder
 from recsys_core.encoders.fused import FusedConfig, fuse
 from recsys_core.encoders.protocol import TrainSequences
-from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_texts
+from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import DataError
 from recsys_core.generator.config import CompactConfig, TrainConfig
 from recsys_core.releases.release import Manifest, Release
@@ -32,7 +32,7 @@ from recsys_core.releases.stages import Stage, StageOutcome, StageRunner
 from recsys_core.releases.store import ReleaseStore
 from recsys_core.sids.layouts import SidConfig, make_tokenizer
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
 
 
@@ -165,9 +165,10 @@ class _Build:
         return {"items": len(catalogue), "users": log.n_users, "interactions": len(log)}
 
     def _text(self, stage: Stage) -> None:
-        texts = item_texts(self.catalogue)
-        vectors = self.encoder.encode_texts(texts, lambda done, total: self._progress("text_vectors", done, total))
-        np.save(stage.folder / "text_vectors.npy", vectors)
+        def tell(done: int, total: int) -> None:
+            self._progress("text_vectors", done, total)
+
+        np.save(stage.folder / "text_vectors.npy", self.encoder.encode(self.catalogue, progress=tell))
 
     def _item_vectors(self, stage: Stage) -> None:
         behaviour = CollaborativeEncoder(self.config.collaborative).encode(self.catalogue, self.train)

@@ -13,7 +13,7 @@ from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.popularity import popularity_probability
 from recsys_core.generator.compact import CompactGenerator, Encoded
 from recsys_core.generator.protocol import ScoredItem, Task
-from recsys_core.ranking.mix import ServingConfig, away_from, geometric, guided, toward_anchors
+from recsys_core.ranking.mix import ServingConfig, away_from, geometric, toward_anchors
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -93,7 +93,7 @@ class Scorer:
             scores = self._search(encoded, queries, allowed, timings)
             clock = time.perf_counter()
             if model == "sidra":
-                scores = self._mixed(scores, queries)
+                scores = self._mixed(scores, encoded, queries)
         scores[~allowed] = -np.inf
         lap("mix")
         chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
@@ -122,13 +122,15 @@ class Scorer:
         mix = self.serving.mix(task)
         column = np.full((len(histories), 1), item, dtype=np.int64)
         words = [instruction] * len(histories)
-        logp = self.generator.log_probabilities(self.generator.encode(list(histories), words), column)[:, 0]
+        encoded = self.generator.encode(list(histories), words)
+        logp = self.generator.log_probabilities(encoded, column)[:, 0]
+        wish = self.generator.wish_log_probabilities(encoded)[:, item]
         cf = self.item_cf.scores(list(histories))[:, item]
         gain = 0.0
         if instruction.strip():
             silent = self.generator.log_probabilities(self.generator.encode([histories[0]], [""]), column[:1])
             gain = float(logp[0] - silent[0, 0])
-        return geometric(logp, cf, mix.item_cf, self.serving.floor), gain
+        return geometric(logp, cf, wish, mix, self.serving.floor), gain
 
     def _search(
         self, encoded: Encoded, queries: Sequence[Query], allowed: NDArray[np.bool_], timings: dict[str, float]
@@ -143,13 +145,13 @@ class Scorer:
         scores[rows[real], found.items[real]] = found.log_probability[real]
         return scores
 
-    def _mixed(self, generator: Floats, queries: Sequence[Query]) -> Floats:
+    def _mixed(self, generator: Floats, encoded: Encoded, queries: Sequence[Query]) -> Floats:
         cf = self.item_cf.scores([q.history for q in queries])
+        wish = self.generator.wish_log_probabilities(encoded)
         mixed = np.empty_like(generator)
-        sharpened = self._guided(generator, queries)
         for row, query in enumerate(queries):
             mix = self.serving.mix(query.task)
-            mixed[row] = geometric(sharpened[row], cf[row], mix.item_cf, self.serving.floor)
+            mixed[row] = geometric(generator[row], cf[row], wish[row], mix, self.serving.floor)
             if len(query.anchors):
                 likeness = self._likeness(query.anchors)
                 mixed[row] = toward_anchors(mixed[row], likeness, self.serving.anchor_weight, self.serving.floor)
@@ -157,23 +159,6 @@ class Scorer:
                 resemblance = (self.item_vectors @ self.item_vectors[query.avoid].T).max(axis=1)
                 mixed[row] = away_from(mixed[row], resemblance, self.serving.avoid_weight)
         return mixed
-
-    def _guided(self, generator: Floats, queries: Sequence[Query]) -> Floats:
-        """Log-probabilities with the instruction's effect scaled, where a task asks for it."""
-        rows = [n for n, q in enumerate(queries) if q.instruction.strip() and self.serving.mix(q.task).guidance != 1.0]
-        if not rows:
-            return generator
-        silent = self.generator.encode([queries[n].history for n in rows], [""] * len(rows))
-        sharpened = generator.copy()
-        for place, row in enumerate(rows):
-            items = np.flatnonzero(np.isfinite(generator[row]))[None, :]
-            if not items.size:
-                continue
-            one = Encoded(silent.states[place : place + 1], silent.wish[place : place + 1])
-            plain = self.generator.log_probabilities(one, items)[0]
-            guidance = self.serving.mix(queries[row].task).guidance
-            sharpened[row, items[0]] = guided(generator[row, items[0]], plain, guidance)
-        return sharpened
 
     def _likeness(self, anchors: Ints) -> Floats:
         """A distribution over items by resemblance to the anchors: half behaviour, half item vectors."""

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.recsys_core.generator.small import make_small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
+from tests.recsys_core.generator.small import make_small
 
 
 def brute_force(small, states, wish) -> np.ndarray:
