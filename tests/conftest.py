@@ -47,7 +47,7 @@ def no_model_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 TINY_BUILD = BuildConfig(
     model=CompactConfig(width=32, wish_width=16, window=12, dropout=0.1),
-    train=TrainConfig(epochs=4, learning_rate=4e-3, batch_positions=512, threads=1),
+    train=TrainConfig(epochs=20, patience=20, learning_rate=1e-2, batch_positions=256, grounding_batch=16, threads=1),
 )
 """A build of seconds; its rankings mean something, but not much."""
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -113,7 +114,7 @@ class CompactGenerator:
             config = CompactConfig.model_validate(stored["shape"])
             model = make_model(config, sids, text, hybrid=stored["layout"] == "hybrid", seed=0)
             model.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise ReleaseError(f"{folder}: the generator can't be loaded ({error}); run `sidra build` again") from error
         return cls(model, index, encode_texts)
 
