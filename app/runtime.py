@@ -20,7 +20,6 @@ from recsys_core.errors import ReleaseError, SidraError
 
 if TYPE_CHECKING:
     from agents.conversation import ConversationService
-
     from agents.llm.protocol import ChatModel
     from agents.llm.settings import LLMSettings
     from recsys_core.serving.recommender import Recommender

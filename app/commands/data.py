@@ -26,7 +26,9 @@ def import_(
     items: Annotated[Path | None, typer.Option(help="Items: CSV, TSV, Parquet or JSON Lines.")] = None,
     interactions: Annotated[Path | None, typer.Option(help="Interactions: CSV, TSV, Parquet or JSON Lines.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="TOML file that says which column is what.")] = None,
-    map_: Annotated[list[str] | None, typer.Option("--map", help="key=column on top of that, as id=sku; repeat.")] = None,
+    map_: Annotated[
+        list[str] | None, typer.Option("--map", help="key=column on top of that, as id=sku; repeat.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set; default the folder of --items.")] = None,
     noun: Annotated[str | None, typer.Option(help='What an item is called in the plural ("books").')] = None,
     max_bad_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of rows that may be refused.")] = 0.05,

@@ -126,7 +126,9 @@ def bench_generate(
 
 
 def bench_api(
-    llm: Annotated[list[str] | None, typer.Option(help="Language model to measure; repeat. Default embedded, none.")] = None,
+    llm: Annotated[
+        list[str] | None, typer.Option(help="Language model to measure; repeat. Default embedded, none.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each conversation is held.")] = 1,
     user: Annotated[str, typer.Option(help="Who talks.")] = "42",
     seed: Seed = 0,

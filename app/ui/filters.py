@@ -17,7 +17,7 @@ def usable(fields: list[Field]) -> list[Field]:
     """Fields worth a widget: filled often enough, and with more than one value; best filled first within their kind."""
     kept = [field for field in fields if field["coverage"] >= _LEAST_COVERAGE and _choices(field)]
     rank = {"tags": 0, "number": 1, "string": 2, "flag": 3}
-    # Tags with few distinct values (genres) come before those with many (people), and one number (the year) goes second.
+    # Tags with few distinct values (genres) come before those with many (people); one number (the year) goes second.
     kept.sort(key=lambda f: (f["distinct"] > 60 and f["kind"] != "number", rank[f["kind"]], -f["coverage"]))
     number = next((at for at, field in enumerate(kept) if field["kind"] == "number"), None)
     if number is not None and number > 1:

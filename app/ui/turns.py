@@ -20,6 +20,7 @@ _DOING = {
     "guard": "Reading your message",
     "understand": "Working out what you want",
     "recommend": "Choosing",
+    "refine": "Reading between the lines",
     "explain": "Finding out why they fit",
     "respond": "Writing",
 }
@@ -101,6 +102,7 @@ class _Screen:
         # Any click starts a new run, which ends this one and closes the stream; the button needs no code of its own.
         self.stop.button("Stop", icon=":material/stop_circle:", key=f"stop-{len(session.messages)}", type="secondary")
         self.drawn = 0.0
+        self.slates = 0
 
     def show(self, event: dict[str, Any]) -> None:
         """Draw one event."""
@@ -134,10 +136,12 @@ class _Screen:
     def _slate(self, event: dict[str, Any]) -> None:
         self.message["slate"] = event["cards"]
         self.message["note"] = event["note"]
+        # A slate may come again, refined; keys must differ within one run.
+        self.slates += 1
         with self.cards.container():
             if event["note"]:
                 st.html(style.note(event["note"]))
-            draw_cards(event["cards"], self.session.votes, place="running", on_vote=None)
+            draw_cards(event["cards"], self.session.votes, place=f"running-{self.slates}", on_vote=None)
 
     def _words(self, text: str) -> None:
         self.message["content"] += text

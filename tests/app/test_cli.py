@@ -28,7 +28,12 @@ def somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sidra(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT), **environment}
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(ROOT),
+        **environment,
+    }
     command = [sys.executable, "-m", "app.cli", *words]
     return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=cwd, timeout=120, check=False)
 
@@ -50,9 +55,15 @@ def test_help_is_quick_and_lists_every_command(tmp_path: Path) -> None:
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
-    code = "import app.cli, sys; print([m for m in ('torch','streamlit','fastapi','polars','numpy','langgraph') if m in sys.modules])"
+    heavy = ("torch", "streamlit", "fastapi", "polars", "numpy", "langgraph")
+    code = f"import app.cli, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        check=True,
     )
     assert done.stdout.strip() == "[]"
 
@@ -103,7 +114,9 @@ def test_port_taken_names_the_setting() -> None:
 
 def test_recommend_json_is_one_object_that_obeys_the_filter(tiny_home: Path) -> None:
     words = ["recommend", "--home", str(tiny_home), "--user", "nobody", "--k", "4", "--json"]
-    result = runner.invoke(cli, [*words, "--filter", "year>=1990", "--filter", "genre=Comedy", "--filter", "year!=1995"])
+    result = runner.invoke(
+        cli, [*words, "--filter", "year>=1990", "--filter", "genre=Comedy", "--filter", "year!=1995"]
+    )
     assert result.exit_code == 0, result.stderr
     answer = json.loads(result.stdout)
     assert answer["cold_start"]
@@ -161,8 +174,29 @@ def test_import_own_files_then_build_says_what_is_missing(tmp_path: Path) -> Non
     items, log = tmp_path / "items.csv", tmp_path / "log.csv"
     items.write_text("sku,name,colour\n1,One,red\n2,Two,blue\n", encoding="utf-8")
     log.write_text("who,sku,when\na,1,1700000000\na,2,1700000001\na,9,1700000002\n", encoding="utf-8")
-    files = ["import", "--items", str(items), "--interactions", str(log), "--home", str(tmp_path / "h"), "--name", "shop"]
-    columns = ["--map", "id=sku", "--map", "title=name", "--map", "user=who", "--map", "item=sku", "--map", "timestamp=when"]
+    files = [
+        "import",
+        "--items",
+        str(items),
+        "--interactions",
+        str(log),
+        "--home",
+        str(tmp_path / "h"),
+        "--name",
+        "shop",
+    ]
+    columns = [
+        "--map",
+        "id=sku",
+        "--map",
+        "title=name",
+        "--map",
+        "user=who",
+        "--map",
+        "item=sku",
+        "--map",
+        "timestamp=when",
+    ]
     refused = runner.invoke(cli, [*files, *columns])
     assert refused.exit_code == 1
     assert not (tmp_path / "h" / "datasets" / "shop").exists()

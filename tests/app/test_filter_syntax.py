@@ -39,7 +39,9 @@ def test_anything_else_is_wrong_usage(text: str) -> None:
 
 def test_all_must_hold() -> None:
     catalogue, _ = synthetic(60, 10, seed=0)
-    rule = parse_filters(["year>=1990", "genre!=Comedy", '{"any_of": [{"field": "year", "op": "range", "value": [null, 2005]}]}'])
+    rule = parse_filters(
+        ["year>=1990", "genre!=Comedy", '{"any_of": [{"field": "year", "op": "range", "value": [null, 2005]}]}']
+    )
     assert rule is not None
     mask = rule.mask(catalogue)
     for row, kept in enumerate(mask):

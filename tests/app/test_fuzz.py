@@ -9,27 +9,33 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from app_fakes import fake_runtime
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.api import create_app
 from app.settings import Settings
-from app_fakes import fake_runtime
 
 TEXT = st.one_of(
-    st.sampled_from(["", " ", "\x00", "\u202e", "a" * 5000, "../../etc/passwd", "' OR 1=1 --", "<script>", "{{7*7}}", "null", "é/ü"]),
+    st.sampled_from(
+        ["", " ", "\x00", "\u202e", "a" * 5000, "../../etc/passwd", "' OR 1=1 --", "<script>", "{{7*7}}", "null", "é/ü"]
+    ),
     st.text(st.characters(), max_size=30),
 )
 SCALAR = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT)
-JSON = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12)
+JSON = st.recursive(
+    SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12
+)
 FIELD = st.one_of(st.sampled_from(["genre", "year", "country", "nothing"]), TEXT)
 CONDITION = st.fixed_dictionaries(
     {"field": FIELD, "op": st.sampled_from(["eq", "in", "range", "contains", "like"]), "value": JSON}
 )
 RULE = st.recursive(
     CONDITION,
-    lambda inner: st.dictionaries(st.sampled_from(["all_of", "any_of", "none_of"]), st.lists(inner, max_size=3), max_size=3),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["all_of", "any_of", "none_of"]), st.lists(inner, max_size=3), max_size=3
+    ),
     max_leaves=8,
 )
 
@@ -56,7 +62,9 @@ def bodies(document: dict[str, Any], schema: dict[str, Any]) -> st.SearchStrateg
         if name == "filter":
             fields[name] = RULE | JSON
         elif name == "messages":
-            message = st.fixed_dictionaries({"role": st.sampled_from(["user", "system", "assistant", "x"]), "content": TEXT | JSON})
+            message = st.fixed_dictionaries(
+                {"role": st.sampled_from(["user", "system", "assistant", "x"]), "content": TEXT | JSON}
+            )
             fields[name] = st.lists(message, max_size=3) | JSON
         elif name in {"history", "exclude", "anchors", "avoid"}:
             fields[name] = st.lists(st.sampled_from(["1", "2", "i0", "zzz"]) | TEXT, max_size=4) | JSON
@@ -68,11 +76,15 @@ def bodies(document: dict[str, Any], schema: dict[str, Any]) -> st.SearchStrateg
 def send(client: TestClient, method: str, path: str, query: dict[str, Any], body: Any) -> Any:
     content = None if body is None else json.dumps(body).encode("utf-8", "surrogatepass")
     headers = {"Content-Type": "application/json"}
-    pairs = "&".join(f"{quote(name)}={quote(str(value).encode('utf-8', 'surrogatepass'))}" for name, value in query.items())
+    pairs = "&".join(
+        f"{quote(name)}={quote(str(value).encode('utf-8', 'surrogatepass'))}" for name, value in query.items()
+    )
     return client.request(method, f"{path}?{pairs}" if pairs else path, content=content, headers=headers)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_no_input_makes_a_500(hostile: tuple[TestClient, dict[str, Any]], data: st.DataObject) -> None:
     client, document = hostile
