@@ -3,7 +3,7 @@
 from recsys_core.encoders.collaborative import CollaborativeConfig, CollaborativeEncoder
 from recsys_core.encoders.fused import FusedConfig, FusedEncoder, fuse
 from recsys_core.encoders.protocol import ItemEncoder, TrainSequences
-from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_text, item_texts
+from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_description, item_descriptions
 
 __all__ = [
     "CollaborativeConfig",
@@ -15,6 +15,6 @@ __all__ = [
     "TextEncoderConfig",
     "TrainSequences",
     "fuse",
-    "item_text",
-    "item_texts",
+    "item_description",
+    "item_descriptions",
 ]

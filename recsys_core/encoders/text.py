@@ -45,6 +45,8 @@ class TextEncoderConfig(BaseModel):
     """Longer texts are cut."""
     batch_size: int = Field(default=32, ge=1, le=4096)
     """Sentences a forward pass, sorted by length."""
+    title_weight: float = Field(default=0.4, ge=0, le=0.9)
+    """How much an item's title counts beside its description, which counts 1."""
     cache_dir: Path | None = None
     """Folder for vectors of long lists, found again by content; none are kept on disk when left out."""
     remembered: int = Field(default=4096, ge=0)
@@ -73,9 +75,34 @@ class TextEncoder:
         """Load the model and run it once, so that the first request doesn't pay for it."""
         self.encode_texts(["ready"])
 
-    def encode(self, catalogue: Catalogue, train: TrainSequences | None = None) -> NDArray[np.float32]:
-        """Vectors of all items' texts, as :class:`~recsys_core.encoders.protocol.ItemEncoder`; ``train`` isn't used."""
-        return self.encode_texts(item_texts(catalogue))
+    def encode(
+        self, catalogue: Catalogue, train: TrainSequences | None = None, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Vectors of all items, as :class:`~recsys_core.encoders.protocol.ItemEncoder`.
+
+        Description and title are encoded apart and added. In one sentence a title would drown what the item is: films
+        called alike would be each other's neighbours, whatever they are about.
+
+        Args:
+            catalogue: the items.
+            train: not used.
+            progress: called with (done, total) texts.
+        """
+        total = 2 * len(catalogue)
+
+        def describe(done: int, _: int) -> None:
+            if progress:
+                progress(done, total)
+
+        def entitle(done: int, _: int) -> None:
+            if progress:
+                progress(len(catalogue) + done, total)
+
+        described = self.encode_texts(item_descriptions(catalogue), describe)
+        entitled = self.encode_texts(catalogue.titles, entitle)
+        added = described + self.config.title_weight * entitled
+        vectors: NDArray[np.float32] = added / np.linalg.norm(added, axis=1, keepdims=True)
+        return vectors
 
     def encode_texts(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Vectors of any texts, in order.
@@ -183,27 +210,30 @@ def model_folder(model: str) -> Path:
     )
 
 
-def item_text(catalogue: Catalogue, index: int) -> str:
-    """What is encoded for one item: title, its own text, and the facts that the text doesn't already tell.
+def item_description(catalogue: Catalogue, index: int) -> str:
+    """What an item says about itself: its text, and the facts that the text doesn't already tell.
 
     Args:
         catalogue: where the item is.
         index: item index.
+
+    Returns:
+        The title when there is neither text nor fact.
     """
-    title, text = catalogue.titles[index].strip(), catalogue.texts[index].strip()
-    told = f"{title} {text}".casefold()
+    text = catalogue.texts[index].strip()
+    told = f"{catalogue.titles[index]} {text}".casefold()
     facts = []
     for name, spec in catalogue.fields.items():
         values = [value for value in _fact_values(catalogue, spec, index) if value.casefold() not in told]
         if values:
             facts.append(f"{name}: {', '.join(values)}")
-    parts = [title, text, "; ".join(facts)]
-    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part)
+    parts = [part for part in (text, "; ".join(facts)) if part] or [catalogue.titles[index].strip()]
+    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts)
 
 
-def item_texts(catalogue: Catalogue) -> list[str]:
-    """:func:`item_text` of every item, in catalogue order."""
-    return [item_text(catalogue, index) for index in range(len(catalogue))]
+def item_descriptions(catalogue: Catalogue) -> list[str]:
+    """:func:`item_description` of every item, in catalogue order."""
+    return [item_description(catalogue, index) for index in range(len(catalogue))]
 
 
 def _fact_values(catalogue: Catalogue, spec: FieldSpec, index: int) -> list[str]:

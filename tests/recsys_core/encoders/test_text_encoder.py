@@ -8,7 +8,7 @@ import pytest
 
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.encoders import text as text_module
-from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_text, item_texts, model_folder
+from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_description, item_descriptions, model_folder
 from recsys_core.errors import ConfigError
 
 
@@ -182,14 +182,34 @@ class TestItemText:
         )
         return Catalogue(frame)
 
-    def test_title_text_and_only_the_facts_not_yet_told(self):
-        assert item_texts(self.catalogue()) == [
-            "Fargo. A 1996 crime film. genre: Comedy; maker: Coen.",
-            "Amélie! genre: Romance; year: 2001.",
+    def test_text_and_only_the_facts_not_yet_told(self):
+        assert item_descriptions(self.catalogue()) == [
+            "A 1996 crime film. genre: Comedy; maker: Coen.",
+            "genre: Romance; year: 2001.",
             "Plain.",
         ]
-        assert item_text(self.catalogue(), 1) == "Amélie! genre: Romance; year: 2001."
+        assert item_description(self.catalogue(), 1) == "genre: Romance; year: 2001."
 
-    def test_encode_is_the_vectors_of_the_item_texts(self, encoder):
+    def test_an_item_is_its_description_and_a_little_of_its_title(self, encoder):
         catalogue = self.catalogue()
-        np.testing.assert_array_equal(encoder.encode(catalogue), encoder.encode_texts(item_texts(catalogue)))
+        expected = encoder.encode_texts(item_descriptions(catalogue)) + 0.4 * encoder.encode_texts(catalogue.titles)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(encoder.encode(catalogue), expected, atol=1e-6)
+        only = TextEncoder(TextEncoderConfig(title_weight=0)).encode(catalogue)
+        np.testing.assert_allclose(only, encoder.encode_texts(item_descriptions(catalogue)), atol=1e-5)
+
+    def test_items_are_found_by_kind_and_by_title(self, encoder):
+        titles = ["Bloody Murder", "A Merry Life", "Peace at Last", "Quiet Street", "The Laughing Cow", "Old Hill"]
+        kinds = ["comedy", "horror", "war", "comedy", "horror", "war"]
+        frame = pl.DataFrame({"id": titles, "title": titles, "text": [f"A {kind} film from Norway." for kind in kinds]})
+        vectors = encoder.encode(Catalogue(frame))
+        for kind in ("comedy", "horror", "war"):
+            best = np.argsort(-(vectors @ encoder.encode_texts([f"{kind} films"])[0]))[:2]
+            assert [kinds[i] for i in best] == [kind, kind]
+        for row, title in enumerate(titles):
+            assert (vectors @ encoder.encode_texts([title.lower()])[0]).argmax() == row
+
+    def test_progress_of_a_catalogue_counts_descriptions_and_titles(self, encoder):
+        calls = []
+        encoder.encode(self.catalogue(), progress=lambda done, total: calls.append((done, total)))
+        assert calls == [(3, 6), (6, 6)]
