@@ -174,6 +174,28 @@ def check_name(name: str) -> None:
         raise DataError(f"{name!r} can't name a data set; use letters, digits, dot, dash and underscore, at most 64")
 
 
+def _clear_left_overs(out_dir: Path, name: str) -> None:
+    """Put back or remove what a killed import of the same name left."""
+    for left in out_dir.glob(f".{name}.*"):
+        pid, _, kind = left.name.removeprefix(f".{name}.").partition(".")
+        if not pid.isdigit() or kind not in ("new", "old") or (int(pid) != os.getpid() and _is_alive(int(pid))):
+            continue
+        if kind == "old" and not (out_dir / name).exists():
+            left.rename(out_dir / name)
+        else:
+            shutil.rmtree(left)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def _new_folder(out_dir: Path, name: str) -> Iterator[Path]:
     check_name(name)
@@ -185,6 +207,7 @@ def _new_folder(out_dir: Path, name: str) -> Iterator[Path]:
     )
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+        _clear_left_overs(out_dir, name)
         building.mkdir()
         yield building
         sync_tree(building)

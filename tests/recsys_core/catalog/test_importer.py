@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +15,7 @@ import pytest
 from recsys_core.catalog.dataset import load_dataset
 from recsys_core.catalog.importer import ColumnMapping, import_dataset
 from recsys_core.catalog.importer.readers import MAX_LINE_BYTES
+from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.items import FieldKind
 from recsys_core.errors import ConfigError, DataError
 
@@ -385,3 +390,62 @@ def test_atomic_files_of_a_benchmark_library_come_in_unmapped(case: Case) -> Non
     assert catalogue.titles == ["One", "Two"]
     assert list(catalogue.fields) == ["class"]
     assert log.users == ["7"]
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_earlier_data_set(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = case.run().info
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(InteractionLog, "save", full)
+    with pytest.raises(DataError, match=r"the disk of .*datasets is full \([\d,]+ MB free\)"):
+        case.run()
+    assert [p.name for p in case.out.iterdir()] == ["mine"]
+    assert load_dataset(case.out / "mine")[2] == before
+
+
+def test_a_damaged_data_set_says_to_import_again(case: Case) -> None:
+    path = case.run().path
+    (path / "dataset.json").write_text(json.dumps({"schema_version": 99}))
+    with pytest.raises(DataError, match=r"schema version 99.*sidra import"):
+        load_dataset(path)
+    (path / "dataset.json").write_text("{")
+    with pytest.raises(DataError, match="sidra import"):
+        load_dataset(path)
+    with pytest.raises(DataError, match="holds no data set"):
+        load_dataset(path / "elsewhere")
+
+
+def test_a_new_data_set_that_cannot_take_its_name_gives_way_to_the_old_one(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = case.run().info
+    rename = Path.rename
+
+    def stubborn(self: Path, target: Path) -> Path:
+        if self.name.endswith(".new"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stubborn)
+    with pytest.raises(OSError, match="Input/output"):
+        case.run()
+    assert [p.name for p in case.out.iterdir()] == ["mine"]
+    assert load_dataset(case.out / "mine")[2] == before
+
+
+def test_what_a_killed_import_left_is_cleared(case: Case) -> None:
+    case.run()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (case.out / "mine").rename(case.out / f".mine.{dead.pid}.old")
+    (case.out / f".mine.{dead.pid}.new").mkdir()
+    (case.out / f".mine.{os.getppid()}.new").mkdir()
+    (case.out / ".mine.keep").touch()
+    put(case.folder, "log.csv", "user_id,item_id,timestamp\nu1,a,2024-01-01\n")
+    case.run()
+    left = sorted(p.name for p in case.out.iterdir())
+    assert left == sorted(["mine", ".mine.keep", f".mine.{os.getppid()}.new"])

@@ -69,7 +69,7 @@ def check(items: Path, log: Path, mapping: ColumnMapping, out: Path) -> None:
 
 
 @given(damage, st.sampled_from(['"', "none"]), st.sampled_from(["utf-8", "latin-1"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_damaged_csv(changes: list[tuple[bool, int, int, bytes]], quote: str, encoding: str) -> None:
     contents = {True: ITEMS, False: LOG}
     for which, at, length, piece in changes:
