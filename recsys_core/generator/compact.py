@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
-from recsys_core.generator.losses import wish_logits
+from recsys_core.generator.losses import fit_logits
 from recsys_core.generator.model import CatalogueTensors, CompactModel
 from recsys_core.generator.train import last_states
 
@@ -136,13 +137,14 @@ class CompactGenerator:
         return Encoded(last_states(self.model, histories, instruction, self._item_vectors), instruction.wish)
 
     @torch.inference_mode()
-    def wish_log_probabilities(self, encoded: Encoded) -> Floats:
-        """How well each item fits the instruction alone, whoever asks: float32[B, n_items], log of a distribution.
+    def fits(self, encoded: Encoded) -> Floats:
+        """Log-probability that each item is what the words mean, whoever asks: float32[B, n_items].
 
-        Rows without an instruction are uniform.
+        Rows without an instruction are 0: anything fits.
         """
-        logits = wish_logits(self.model, encoded.wish, self._item_keys)
-        return np.asarray(torch.log_softmax(logits, dim=-1).numpy(), dtype=np.float32)
+        fitting = functional.logsigmoid(fit_logits(self.model, encoded.wish, self._item_keys))
+        silent = ~encoded.wish.any(dim=1, keepdim=True)
+        return np.asarray(fitting.masked_fill(silent, 0.0).numpy(), dtype=np.float32)
 
     def search(
         self, encoded: Encoded, allowed: NDArray[np.bool_], widths: Ints, pool: int

@@ -83,15 +83,21 @@ class InstructionSampler:
         return int(rng.choice(self.for_you_rows))
 
     def grounding(self, count: int, rng: np.random.Generator) -> tuple[Ints, NDArray[np.bool_]]:
-        """Wordings and what they mean: rows int64[g] of random conditions and bool[g, n_items] (g may be 0)."""
-        if not len(self.grounded):
+        """Wordings and what they mean: rows int64[g] and bool[g, n_items] (g may be 0).
+
+        One in eight is a plain request without a condition, which every item fits.
+        """
+        spoken = self.for_you_rows[self.for_you_rows >= 0]
+        if not len(self.grounded) or not len(spoken):
             return np.empty(0, np.int64), np.empty((0, len(self.near_items)), bool)
+        plain = count // 8
         broad = self.grounded[self.is_category[self.grounded]]
-        half = rng.choice(broad if len(broad) else self.grounded, size=count // 2)
-        chosen = np.concatenate([half, rng.choice(self.grounded, size=count - len(half))])
-        rows = np.array([self.row(int(c), rng) for c in chosen], dtype=np.int64)
-        masks = [self.conditions[c].items for c in chosen.tolist()]
-        return rows, np.stack([m for m in masks if m is not None])
+        half = rng.choice(broad if len(broad) else self.grounded, size=(count - plain) // 2)
+        chosen = np.concatenate([half, rng.choice(self.grounded, size=count - plain - len(half))])
+        rows = [self.row(int(c), rng) for c in chosen] + rng.choice(spoken, size=plain).tolist()
+        masks = [m for c in chosen.tolist() if (m := self.conditions[c].items) is not None]
+        everything = np.ones((plain, len(self.near_items)), dtype=bool)
+        return np.array(rows, dtype=np.int64), np.concatenate([np.stack(masks), everything])
 
     def row(self, condition: int, rng: np.random.Generator) -> int:
         """One of a condition's wordings."""

@@ -132,6 +132,9 @@ class CompactModel(nn.Module):
         # logs of the factors, one a level and one for the auxiliary item head
         self.log_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_scale).log())
         self.log_wish_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_scale / 2).log())
+        # for the question whether an item is what the words mean, see losses.fit_logits
+        self.log_fit_scale = nn.Parameter(torch.tensor(config.start_scale).log())
+        self.fit_threshold = nn.Parameter(torch.tensor(config.start_scale / 3))
         self.dropout = nn.Dropout(config.dropout)
         tables = [self.items, self.positions, self.wish_items, *self.codes, *self.wish_codes]
         for embedding in tables:

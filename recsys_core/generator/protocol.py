@@ -35,7 +35,7 @@ class GenerateRequest(BaseModel):
     task: Task = Task.for_you
     """Which of the seven tasks."""
     instruction: str = Field(default="", max_length=2000)
-    """What is wanted, in plain words; may be empty."""
+    """What is wanted, in plain words; may be empty. With ``for_you`` it counts as it does with ``query``."""
     history: list[str] = Field(default_factory=list, max_length=100_000)
     """Item ids the user interacted with, newest last; unknown ids are refused."""
     filter: ItemFilter | None = None

@@ -20,8 +20,15 @@ Floats = NDArray[np.float32]
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Weights of item-CF that are tried."""
 
-GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0)
+GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Guidance factors that are tried for tasks with an instruction."""
+
+NEARLY_BEST = 0.99
+"""Among mixes with at least this share of the best NDCG, the one in which words bind most is taken: the target of a
+validation case satisfies its instruction, but NDCG hardly notices when the other nine items don't."""
+
+GUIDED_TASKS = (Task.category, Task.query)
+"""Tasks whose instructions name something that an item is or isn't; only for these is the fit of words trained."""
 
 FEWEST_CASES = 50
 """A task with fewer validation cases keeps the mix of ``for_you``."""
@@ -70,8 +77,7 @@ def validation_cases(
     cases: dict[Task, list[Case]] = {task: [] for task in Task}
     for history, target, moment in zip(histories, targets.tolist(), moments, strict=True):
         cases[Task.for_you].append(Case(history, target, ""))
-        own = sampler.item_conditions[target]
-        for number in rng.permutation(np.unique(own))[:3].tolist():
+        for number in _telling(sampler, sampler.item_conditions[target], rng):
             condition = sampler.conditions[number]
             cases[condition.task].append(Case(history, target, _wording(condition, rng)))
         for number in sampler.general:
@@ -93,11 +99,13 @@ def fit_mixes(generator: CompactGenerator, item_cf: ItemCF, cases: dict[Task, li
         if len(found) < FEWEST_CASES and task is not Task.for_you:
             continue
         grid = {}
-        guidances = GUIDANCE if any(c.instruction for c in found) else (0.0,)
+        guidances = GUIDANCE if task in GUIDED_TASKS else (0.0,)
         ranks = _ranks(generator, item_cf, found, guidances, base)
         for key, rank in ranks.items():
             grid[key] = float(np.mean(np.where(rank < 10, 1 / np.log2(rank + 2.0), 0.0))) if len(rank) else 0.0
-        weight, guidance = max(grid, key=lambda key: (round(grid[key], 4), -key[1], -key[0]))
+        best = max(grid.values())
+        close = [key for key, value in grid.items() if value >= NEARLY_BEST * best]
+        weight, guidance = max(close, key=lambda key: (key[1], round(grid[key], 4), -key[0]))
         mixes[task] = TaskMix(item_cf=weight, guidance=guidance)
         measured |= {
             f"{task.value}.cases": float(len(found)),
@@ -120,11 +128,11 @@ def _ranks(
     for start in range(0, len(cases), chunk):
         part = cases[start : start + chunk]
         histories = [c.history for c in part]
-        told, wish = _all_scores(generator, histories, [c.instruction for c in part])
+        told, fits = _all_scores(generator, histories, [c.instruction for c in part])
         cf = item_cf.scores(histories)
         targets = np.array([c.target for c in part])
         for weight, guidance in collected:
-            scores = geometric(told, cf, wish, TaskMix(item_cf=weight, guidance=guidance), base.floor)
+            scores = geometric(told, cf, fits, TaskMix(item_cf=weight, guidance=guidance), base.floor)
             for row, history in enumerate(histories):
                 scores[row, history[history != targets[row]]] = -np.inf
             own = scores[np.arange(len(part)), targets][:, None]
@@ -144,7 +152,20 @@ def _all_scores(generator: CompactGenerator, histories: list[Ints], instructions
     rows = np.broadcast_to(np.arange(len(histories))[:, None], found.items.shape)
     real = found.items >= 0
     scores[rows[real], found.items[real]] = found.log_probability[real]
-    return scores, generator.wish_log_probabilities(encoded)
+    return scores, generator.fits(encoded)
+
+
+def _telling(sampler: InstructionSampler, own: Ints, rng: np.random.Generator) -> list[int]:
+    """One category and one other condition of an item, if it has them, the narrower the likelier.
+
+    People name what sets an item apart: hardly anyone asks for what most of the catalogue is.
+    """
+    chosen = []
+    for group in (own[sampler.is_category[own]], own[~sampler.is_category[own]]):
+        if len(group):
+            sizes = np.array([float(np.sum(sampler.conditions[n].items)) for n in group.tolist()])
+            chosen.append(int(rng.choice(group, p=(1 / sizes) / (1 / sizes).sum())))
+    return chosen
 
 
 def _wording(condition: Condition, rng: np.random.Generator) -> str:

@@ -2,7 +2,7 @@
 
 Geometric mixing with a floor, ``(1 - w) log(p_generator + f) + w log(p_item_cf + f)``: an item that one of the two
 never proposes is damped, not forbidden. Item-CF knows no instructions; the generator's wish head lends it one:
-``p_item_cf`` is multiplied with ``p_wish ** guidance``, the probability of each item given the words alone.
+``p_item_cf`` is multiplied with ``p_fit ** guidance``, the probability that an item is what the words mean.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TaskMix(BaseModel):
     item_cf: float = Field(default=0.5, ge=0, le=1)
     """Weight of item-CF; the generator has the rest."""
     guidance: float = Field(default=1.0, ge=0, le=5)
-    """How strongly the instruction alone conditions item-CF; 0 leaves item-CF without instruction."""
+    """How strongly the meaning of the words conditions item-CF; 0 leaves item-CF without instruction."""
 
 
 class ServingConfig(BaseModel):
@@ -38,30 +38,32 @@ class ServingConfig(BaseModel):
     """Added to probabilities before the logarithm."""
     pool: int = Field(default=400, ge=1)
     """Candidates taken from the generator's search."""
-    anchor_weight: float = Field(default=0.5, ge=0, le=1)
+    anchor_weight: float = Field(default=0.65, ge=0, le=1)
     """Weight of resemblance to anchors ("something like ...") against everything else."""
     avoid_weight: float = Field(default=4.0, ge=0)
     """How much resemblance to a disliked item costs, in nats at full resemblance."""
     measured: dict[str, float] = Field(default_factory=dict)
     """Validation NDCG@10 by task and mix, for the record; never a test figure."""
 
-    def mix(self, task: Task) -> TaskMix:
-        """The mix of a task."""
+    def mix(self, task: Task, instruction: str) -> TaskMix:
+        """The mix of a request; ``for_you`` with words is mixed like ``query``, so that they count."""
+        if task is Task.for_you and instruction.strip():
+            task = Task.query
         return self.mixes.get(task, self.mixes.get(Task.for_you, TaskMix()))
 
 
-def geometric(generator: Floats, item_cf: Floats, wish: Floats, mix: TaskMix, floor: float) -> Floats:
+def geometric(generator: Floats, item_cf: Floats, fits: Floats, mix: TaskMix, floor: float) -> Floats:
     """Mix one row or many.
 
     Args:
         generator: log-probabilities, -inf where the generator proposed nothing.
         item_cf: probabilities of the same shape.
-        wish: log-probabilities given the instruction alone, of the same shape; constant rows change no order.
+        fits: log-probabilities that items are what the words mean, of the same shape.
         mix: weight and guidance.
         floor: added to both probabilities.
     """
     own = np.log(np.exp(np.minimum(generator, 50.0)) + floor)
-    partner = np.log(item_cf + floor) + mix.guidance * wish
+    partner = np.log(item_cf + floor) + mix.guidance * fits
     return np.asarray((1 - mix.item_cf) * own + mix.item_cf * partner, dtype=np.float32)
 
 

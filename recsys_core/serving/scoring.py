@@ -87,17 +87,17 @@ class Scorer:
         allowed = np.stack([q.allowed for q in queries])
         encoded = self.generator.encode([q.history for q in queries], [q.instruction for q in queries])
         lap("encode")
+        searched = np.full(allowed.shape, -np.inf, dtype=np.float32)
         if model in ("item_cf", "popularity"):
             scores = self._baseline(queries, model)
         else:
-            scores = self._search(encoded, queries, allowed, timings)
+            searched = self._search(encoded, queries, allowed, timings)
             clock = time.perf_counter()
-            if model == "sidra":
-                scores = self._mixed(scores, encoded, queries)
+            scores = self._mixed(searched, encoded, queries) if model == "sidra" else searched.copy()
         scores[~allowed] = -np.inf
         lap("mix")
         chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
-        exact = self._exact(encoded, chosen)
+        exact = self._exact(encoded, chosen, searched)
         lap("rank")
         lists = [
             [
@@ -119,18 +119,18 @@ class Scorer:
         Returns:
             float32[len(histories)] in nats, and the gain in nats (0 without an instruction).
         """
-        mix = self.serving.mix(task)
+        mix = self.serving.mix(task, instruction)
         column = np.full((len(histories), 1), item, dtype=np.int64)
         words = [instruction] * len(histories)
         encoded = self.generator.encode(list(histories), words)
         logp = self.generator.log_probabilities(encoded, column)[:, 0]
-        wish = self.generator.wish_log_probabilities(encoded)[:, item]
+        fits = self.generator.fits(encoded)[:, item]
         cf = self.item_cf.scores(list(histories))[:, item]
         gain = 0.0
         if instruction.strip():
             silent = self.generator.log_probabilities(self.generator.encode([histories[0]], [""]), column[:1])
             gain = float(logp[0] - silent[0, 0])
-        return geometric(logp, cf, wish, mix, self.serving.floor), gain
+        return geometric(logp, cf, fits, mix, self.serving.floor), gain
 
     def _search(
         self, encoded: Encoded, queries: Sequence[Query], allowed: NDArray[np.bool_], timings: dict[str, float]
@@ -147,11 +147,11 @@ class Scorer:
 
     def _mixed(self, generator: Floats, encoded: Encoded, queries: Sequence[Query]) -> Floats:
         cf = self.item_cf.scores([q.history for q in queries])
-        wish = self.generator.wish_log_probabilities(encoded)
+        fits = self.generator.fits(encoded)
         mixed = np.empty_like(generator)
         for row, query in enumerate(queries):
-            mix = self.serving.mix(query.task)
-            mixed[row] = geometric(generator[row], cf[row], wish[row], mix, self.serving.floor)
+            mix = self.serving.mix(query.task, query.instruction)
+            mixed[row] = geometric(generator[row], cf[row], fits[row], mix, self.serving.floor)
             if len(query.anchors):
                 likeness = self._likeness(query.anchors)
                 mixed[row] = toward_anchors(mixed[row], likeness, self.serving.anchor_weight, self.serving.floor)
@@ -163,7 +163,7 @@ class Scorer:
     def _likeness(self, anchors: Ints) -> Floats:
         """A distribution over items by resemblance to the anchors: half behaviour, half item vectors."""
         cosine = (self.item_vectors @ self.item_vectors[anchors].T).max(axis=1)
-        near = np.exp(12.0 * (cosine - 1.0))
+        near = np.exp(16.0 * (cosine - 1.0))
         return np.asarray(0.5 * self.item_cf.scores([anchors])[0] + 0.5 * near / near.sum(), dtype=np.float32)
 
     def _baseline(self, queries: Sequence[Query], model: str) -> Floats:
@@ -173,13 +173,32 @@ class Scorer:
             np.log(self.item_cf.scores([q.history for q in queries]) + self.serving.floor), dtype=np.float32
         )
 
-    def _exact(self, encoded: Encoded, chosen: Sequence[Ints]) -> Floats:
-        """Exact log-probabilities of the chosen items: float32[B, longest], whatever ranked them."""
+    def _exact(self, encoded: Encoded, chosen: Sequence[Ints], searched: Floats) -> Floats:
+        """Exact log-probabilities of the chosen items: float32[B, longest].
+
+        Those that the search met are known; only what item-CF brought in is computed.
+        """
         longest = max([1, *(len(items) for items in chosen)])
         padded = np.full((len(chosen), longest), -1, dtype=np.int64)
         for row, items in enumerate(chosen):
             padded[row, : len(items)] = items
-        return self.generator.log_probabilities(encoded, padded)
+        rows = np.arange(len(chosen))[:, None]
+        known = np.where(padded >= 0, searched[rows, np.maximum(padded, 0)], -np.inf)
+        missing = (padded >= 0) & ~np.isfinite(known)
+        if missing.any():
+            needed = np.flatnonzero(missing.any(axis=1))
+            part = Encoded(encoded.states[needed], encoded.wish[needed])
+            asked = np.where(missing[needed], padded[needed], -1)
+            # only the columns that somebody asks for: item-CF's own finds are few
+            width = int((asked >= 0).sum(axis=1).max())
+            order = np.argsort(asked < 0, axis=1, kind="stable")[:, :width]
+            found = self.generator.log_probabilities(part, np.take_along_axis(asked, order, axis=1))
+            filled = known[needed]
+            np.put_along_axis(
+                filled, order, np.where(np.isfinite(found), found, np.take_along_axis(filled, order, 1)), 1
+            )
+            known[needed] = filled
+        return known.astype(np.float32)
 
 
 def _top(scores: Floats, k: int) -> Ints:

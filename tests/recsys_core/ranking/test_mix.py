@@ -41,5 +41,11 @@ def test_closed_items_stay_closed():
 
 def test_a_task_without_a_mix_uses_that_of_for_you():
     config = ServingConfig(mixes={Task.for_you: TaskMix(item_cf=0.2)})
-    assert config.mix(Task.holiday).item_cf == 0.2
-    assert ServingConfig().mix(Task.holiday) == TaskMix()
+    assert config.mix(Task.holiday, "").item_cf == 0.2
+    assert ServingConfig().mix(Task.holiday, "") == TaskMix()
+
+
+def test_words_count_even_when_the_task_is_left_at_its_default():
+    config = ServingConfig(mixes={Task.for_you: TaskMix(item_cf=0.9), Task.query: TaskMix(item_cf=0.1, guidance=2.0)})
+    assert config.mix(Task.for_you, "films from France").guidance == 2.0
+    assert config.mix(Task.for_you, "  ").item_cf == 0.9
