@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -147,3 +149,21 @@ def test_templates_cannot_reach_python():
     reach = parse("p", "---\nname: p\nversion: 1\nvariables: [a]\n---\n[[user]]\n{{ a.__class__.__mro__ }}\n")
     with pytest.raises(ConfigError, match="unsafe"):
         prompts._render(reach, reach.sections, {"a": "x"})
+
+
+def test_callers_give_exactly_the_variables_a_prompt_declares():
+    """A call that no test reaches with a model would otherwise fail in front of a user."""
+    calls = 0
+    for path in sorted(Path(prompts.__file__).parents[1].glob("agents/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", getattr(node.func, "attr", "")) not in {
+                "render",
+                "render_messages",
+            }:
+                continue
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            given = {keyword.arg for keyword in node.keywords}
+            if name in prompts.names() and None not in given:
+                calls += 1
+                assert given == set(load(name).variables), f"{path.name}:{node.lineno} renders {name!r}"
+    assert calls, "agents render no prompt at all"
