@@ -1,7 +1,8 @@
 """The forward pass of a BERT-style sentence model, written out in torch.
 
 Same numbers as ``SentenceTransformer.encode`` (to 1e-5, tested) without importing transformers, which takes seconds at
-start-up, and with fewer calls a layer, which halves the time of one short sentence. Knows nothing of items or caches.
+start-up, and with fewer calls a layer, which halves the time of one short sentence: what a person waits for. Long lists
+go through the library (:mod:`recsys_core.encoders.library`). Knows nothing of items or caches.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
@@ -40,16 +43,19 @@ class SentenceModel:
     Args:
         folder: a sentence-transformers folder: BERT weights in safetensors, mean pooling, normalisation.
         max_tokens: longer sentences are cut; never more than the folder's own limit.
+        batch_size: sentences a forward pass in :meth:`encode`.
 
     Raises:
         ConfigError: files are missing or damaged, or the folder holds another kind of model.
     """
 
-    def __init__(self, folder: Path, max_tokens: int = 256) -> None:
+    def __init__(self, folder: Path, max_tokens: int = 256, batch_size: int = 32) -> None:
+        self._batch_size = batch_size
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             limit = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"]
-            _refuse_other_models(folder, config)
+            if not knows(folder):
+                raise ValueError("only BERT with mean pooling and normalisation is run here")
             weights = load_file(folder / "model.safetensors")
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -71,6 +77,16 @@ class SentenceModel:
         )
         self._first_norm = _pair(weights, f"{embedding}LayerNorm")
         self._layers = [_layer(weights, f"encoder.layer.{i}.") for i in range(config["num_hidden_layers"])]
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """``float32[len(texts), dimensions]``; neighbours in length share a batch, so little is spent on padding."""
+        tokens = self.tokenize(texts)
+        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
+        vectors = np.empty((len(tokens), self.dimensions), dtype=np.float32)
+        for low in range(0, len(order), self._batch_size):
+            rows = order[low : low + self._batch_size]
+            vectors[rows] = self.embed([tokens[row] for row in rows]).numpy()
+        return vectors
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token numbers of each text, cut to the limit."""
@@ -105,16 +121,17 @@ class SentenceModel:
         return F.layer_norm(hidden, (self.dimensions,), *pair, self._epsilon)
 
 
-def _refuse_other_models(folder: Path, config: dict[str, Any]) -> None:
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    parts = [module["type"].rsplit(".", 1)[-1] for module in modules]
-    pooling = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    kind = (config["model_type"], config["hidden_act"], config.get("position_embedding_type", "absolute"))
-    if kind != ("bert", "gelu", "absolute") or parts != _REQUIRED_PARTS or not pooling["pooling_mode_mean_tokens"]:
-        raise ConfigError(
-            f"setting `text.model`: {folder} holds {kind[0]} with {', '.join(parts)}; only BERT models with mean "
-            "pooling and normalisation are supported, such as all-MiniLM-L6-v2"
-        )
+def knows(folder: Path) -> bool:
+    """Whether this module can run the model in a folder; a folder that can't be read is left for loading to explain."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        pooling = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+        parts = [module["type"].rsplit(".", 1)[-1] for module in modules]
+        kind = (config["model_type"], config["hidden_act"], config.get("position_embedding_type", "absolute"))
+        return kind == ("bert", "gelu", "absolute") and parts == _REQUIRED_PARTS and pooling["pooling_mode_mean_tokens"]
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _pair(weights: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,14 @@
-"""The written-out forward pass against the library it replaces."""
+"""The written-out forward pass against the library."""
+
+import json
+import shutil
 
 import numpy as np
 import pytest
+import sentence_transformers
 
 from recsys_core.encoders.minilm import SentenceModel
-from recsys_core.encoders.text import MODEL_PACKAGE, TextEncoder, model_folder
+from recsys_core.encoders.text import MODEL_PACKAGE, TextEncoder, TextEncoderConfig, model_folder
 from recsys_core.errors import ConfigError
 
 TEXTS = [
@@ -21,7 +25,6 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def reference():
-    sentence_transformers = pytest.importorskip("sentence_transformers")
     return sentence_transformers.SentenceTransformer(
         str(model_folder(MODEL_PACKAGE)), device="cpu", local_files_only=True
     )
@@ -49,16 +52,28 @@ def test_a_damaged_or_foreign_model_folder_is_named(tmp_path):
         SentenceModel(tmp_path)
 
 
-def test_another_architecture_is_refused_with_what_is_supported(tmp_path):
-    import shutil
+@pytest.fixture
+def other_pooling(tmp_path):
+    """The same weights with first-token pooling, which the fast path doesn't know."""
+    folder = tmp_path / "cls"
+    shutil.copytree(model_folder(MODEL_PACKAGE), folder)
+    pooling = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    pooling |= {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling), encoding="utf-8")
+    return folder
 
-    source = model_folder(MODEL_PACKAGE)
-    for name in ("config.json", "sentence_bert_config.json", "modules.json"):
-        shutil.copy(source / name, tmp_path)
-    (tmp_path / "1_Pooling").mkdir()
-    pooling = (source / "1_Pooling" / "config.json").read_text(encoding="utf-8")
-    (tmp_path / "1_Pooling" / "config.json").write_text(
-        pooling.replace('"pooling_mode_mean_tokens": true', '"pooling_mode_mean_tokens": false'), encoding="utf-8"
-    )
+
+def test_another_kind_of_model_goes_through_the_library(other_pooling):
     with pytest.raises(ConfigError, match="mean pooling"):
-        SentenceModel(tmp_path)
+        SentenceModel(other_pooling)
+    library = sentence_transformers.SentenceTransformer(str(other_pooling), device="cpu", local_files_only=True)
+    vectors = TextEncoder(TextEncoderConfig(model=str(other_pooling))).encode_texts(TEXTS[:3])
+    np.testing.assert_allclose(vectors, library.encode(TEXTS[:3], show_progress_bar=False), atol=1e-5)
+
+
+def test_short_and_long_lists_agree():
+    many = [f"film number {n} about {TEXTS[n % 5]}" for n in range(70)]
+    encoder = TextEncoder()
+    long = encoder.encode_texts(many)
+    short = np.concatenate([encoder.encode_texts(many[:35]), encoder.encode_texts(many[35:])])
+    np.testing.assert_allclose(long, short, atol=1e-5)

@@ -21,13 +21,13 @@ def encoder():
 def counted(monkeypatch):
     """Texts that reached the model."""
     seen = []
-    compute = TextEncoder._compute
+    for name in ("_compute", "_compute_many"):
 
-    def counting(self, texts):
-        seen.extend(texts)
-        return compute(self, texts)
+        def counting(self, texts, compute=getattr(TextEncoder, name)):
+            seen.extend(texts)
+            return compute(self, texts)
 
-    monkeypatch.setattr(TextEncoder, "_compute", counting)
+        monkeypatch.setattr(TextEncoder, name, counting)
     return seen
 
 
