@@ -21,9 +21,11 @@ from agents.guard import clean_message
 from agents.llm.none import NoChatModel
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.memory import Database, FeedbackStore, ThreadInfo, ThreadRegistry
+from agents.refining import kinds_of
 from agents.state import ChatMessage, ConversationState
 from agents.turn import TurnRunner
 from agents.understanding.rules import RuleUnderstanding
+from prompts import PromptMessage, prefix
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.errors import ConfigError
 from tools.context import Recommends
@@ -102,6 +104,17 @@ class ConversationService:
                 f"cannot open the conversation store {path}: {error}; move the file away or mend it"
             ) from error
         self._graph = build_graph(saver)
+        # read ahead what never changes in a prompt; a model that is still loading does so once it is ready
+        warming = asyncio.create_task(self.llm.warm(self._prompt_prefixes()))
+        self._tasks.add(warming)
+        warming.add_done_callback(self._tasks.discard)
+
+    def _prompt_prefixes(self) -> list[list[PromptMessage]]:
+        catalogue, roles = self.recommender.catalogue, self._understanding.roles
+        return [
+            prefix("intent", noun=catalogue.item_noun, kinds=kinds_of(catalogue, roles)),
+            prefix("respond", noun=catalogue.item_noun),
+        ]
 
     async def close(self) -> None:
         """Stop running turns and close the files; safe to call twice."""

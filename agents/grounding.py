@@ -27,7 +27,7 @@ _QUOTED = re.compile(
     r"QUOTATION MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}*_]"
 )
 _CAPITALISED = re.compile(r"[^\W\d_a-z][\w'\N{RIGHT SINGLE QUOTATION MARK}.-]*")
-_MARKUP = re.compile(r"<[^>]*>|https?://\S+|www\.\S+|!\[|\]\(|`|\|")
+_MARKUP = re.compile(r"[<>]|https?://\S+|www\.\S+|!\[|\]\(|`|\|")
 _COMMON = frozenset(
     [
         "i",
@@ -197,7 +197,7 @@ class SentenceFilter:
         return None
 
     def _check(self, text: str) -> str | None:
-        if not text.strip():
+        if not any(character.isalpha() for character in text):
             return None
         objection = self._facts.objection(text)
         if objection:

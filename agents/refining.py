@@ -8,9 +8,24 @@ from __future__ import annotations
 
 from agents.intent import Act, Intent, Wish
 from agents.llm.schemas import IntentReply
+from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.vocabulary import phrase_for
+from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import SURE, TitleIndex, plain
+
+KINDS = 30
+"""How many kinds are put into the prompt."""
+MAX_KIND_CHARS = 24
+"""Longer values are texts, not kinds."""
+
+
+def kinds_of(catalogue: Catalogue, roles: Roles) -> list[str]:
+    """Kinds that the model may propose: the commonest values of the catalogue's kind field, as far as they are words."""
+    for name in roles.genres[:1]:
+        values = catalogue.fields[name].values[:KINDS]
+        return [value for value in values if len(value) <= MAX_KIND_CHARS and len(value.split()) <= 3]
+    return []
 
 
 def worth_a_second_reading(intent: Intent) -> bool:

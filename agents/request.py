@@ -63,13 +63,30 @@ def arguments_of(
         task=request.task,
         instruction=instruction_of(request, catalogue, roles),
         filter=rule_of(request.wishes, page_filter, catalogue),
-        prefer=[ItemFilter(all_of=[_condition(wish, catalogue)]) for wish in soft][-10:],
+        prefer=[
+            *(ItemFilter(all_of=[_condition(wish, catalogue)]) for wish in soft[-6:]),
+            *(rule for anchor in request.anchors[:3] if (rule := kind_of(anchor, catalogue, roles)) is not None),
+        ],
         anchors=request.anchors,
         exclude=list(exclude),
         avoid=request.avoid,
         k=k,
         beam=beam,
     )
+
+
+def kind_of(item_id: str, catalogue: Catalogue, roles: Roles) -> ItemFilter | None:
+    """Items that share a kind with one item, the commonest kind of the catalogue left aside where others remain.
+
+    The generator's likeness goes by who likes what; this keeps "something like" in the same corner of the shelf.
+    """
+    for name in roles.genres:
+        value = catalogue.get(item_id).attributes.get(name)
+        values = [str(v) for v in value] if isinstance(value, list) else [str(value)] if value is not None else []
+        telling = [v for v in values if v not in catalogue.fields[name].values[:1]] or values
+        if telling:
+            return ItemFilter(all_of=[Condition(field=name, op="in", value=list(telling))])
+    return None
 
 
 @dataclass(frozen=True)

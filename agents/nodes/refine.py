@@ -9,8 +9,8 @@ from agents.llm.protocol import LLMError, TurnBudget
 from agents.llm.schemas import IntentReply
 from agents.merging import merge
 from agents.nodes.step import step
+from agents.refining import kinds_of, worth_a_second_reading
 from agents.refining import refine as refine_intent
-from agents.refining import worth_a_second_reading
 from agents.state import ConversationState
 from prompts import render_messages
 
@@ -31,8 +31,7 @@ async def refine(state: ConversationState, context: AgentContext) -> tuple[dict[
     messages = render_messages(
         "intent",
         noun=context.catalogue.item_noun,
-        running="" if intent.fresh else ", ".join(wish.words for wish in request.wishes)[:300],
-        slots=len(state.get("slate", [])),
+        kinds=kinds_of(context.catalogue, context.understanding.roles),
         message=state["message"],
     )
     try:

@@ -116,7 +116,6 @@ def _prompt(state: ConversationState, context: AgentContext) -> Sequence[PromptM
     return render_messages(
         "respond",
         noun=context.catalogue.item_noun,
-        message=state["message"],
         wish=_wish_words(state),
         notes=[],
         cards=[
