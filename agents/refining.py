@@ -21,7 +21,7 @@ MAX_KIND_CHARS = 24
 
 
 def kinds_of(catalogue: Catalogue, roles: Roles) -> list[str]:
-    """Kinds that the model may propose: the commonest values of the catalogue's kind field, as far as they are words."""
+    """Kinds that the model may propose: the commonest values of the kind field, as far as they are words."""
     for name in roles.genres[:1]:
         values = catalogue.fields[name].values[:KINDS]
         return [value for value in values if len(value) <= MAX_KIND_CHARS and len(value.split()) <= 3]

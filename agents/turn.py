@@ -133,7 +133,10 @@ class TurnRunner:
     async def _close_turn(self, turn: int, how: str, reason: str) -> None:
         """End a turn that won't be finished, so that the thread can go on: what was said so far stays, marked."""
         snapshot = await self._graph.aget_state(self._config)
-        if not snapshot.next:
+        messages = snapshot.values.get("messages", [])
+        asked = bool(messages) and messages[-1].role == "user"
+        # a cancelled run may look finished to the graph; an unanswered message shows that it isn't
+        if not asked and not snapshot.next:
             return
         said = "".join(self._said)
         answer = ChatMessage(
@@ -145,5 +148,7 @@ class TurnRunner:
             degraded=True,
             degraded_reason=reason,
         )
-        await self._graph.aupdate_state(self._config, {"messages": [answer]}, as_node="respond")
+        question = ChatMessage(role="user", content=snapshot.values.get("message", ""), created=time.time())
+        changes = {"messages": [answer] if asked else [question, answer]}
+        await self._graph.aupdate_state(self._config, changes, as_node="respond")
         await asyncio.to_thread(self._registry.touch, self.thread_id, turn)
