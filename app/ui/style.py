@@ -31,6 +31,8 @@ CSS = """
 [data-testid="stSidebarHeader"] {height:1.6rem; min-height:0; padding-top:.6rem; padding-bottom:0;}
 [data-testid="stChatMessage"] {background:transparent; padding-left:0; padding-right:0;}
 [data-testid="stChatMessage"]:has(.sidra-mine) {background:#f1efe8; padding:.7rem 1rem;}
+[class*="st-key-card-"] {padding-bottom:.5rem;}
+[class*="st-key-thumb_"] button {padding:.15rem .55rem; min-height:2.1rem;}
 [class*="st-key-next-"] {padding-left:3.2rem;}
 .sidra-brand {display:flex; align-items:center; gap:.7rem; margin:-.4rem 0 .2rem 0;}
 .sidra-mark {width:2.3rem; height:2.3rem; border-radius:.75rem; background:linear-gradient(140deg,#2c8a73,#0f3d3a);

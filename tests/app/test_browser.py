@@ -79,7 +79,7 @@ def test_ask_thumb_down_change_reload_resume(page_address: str) -> None:
         first = titles.all_inner_texts()
         assert len(set(first)) == 5
 
-        page.locator("[class*='st-key-thumb_down'] button").first.click()
+        page.locator("[class*='st-key-thumb_down'] button:visible").first.click()
         expect(page.locator(".sidra-card.sidra-down")).to_have_count(1)
         disliked = page.locator(".sidra-card.sidra-down .sidra-title").inner_text()
         assert disliked == first[0]
