@@ -29,7 +29,10 @@ class LibraryModel:
 
     def __init__(self, folder: Path, max_tokens: int, batch_size: int) -> None:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
 
+        # its own progress bar would run through ours
+        transformers_logging.disable_progress_bar()
         try:
             self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
