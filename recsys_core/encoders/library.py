@@ -32,7 +32,7 @@ class LibraryModel:
         from transformers.utils import logging as transformers_logging
 
         # its own progress bar would run through ours
-        transformers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
