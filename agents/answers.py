@@ -141,18 +141,24 @@ def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> t
             before.append(wish.words if wish.words[:1].islower() else wish.words.lower())
         else:
             after.append(wish.words.lower() if wish.field in roles.genres else wish.words)
-    if request.words and not before and not request.anchors:
-        after.insert(0, f"for {_QUOTE.format(plain_title(request.words))}")
-    if request.task is Task.long_tail:
-        after.append("that few people know")
-    elif request.task is Task.discover:
-        after.append("off the beaten track")
+    after += _occasion(request, said=bool(before or request.anchors))
     like = [spoken_title(catalogue.get(i).title) for i in request.anchors[:3]]
     vein = f" in the vein of {join_words(like)}" if like else ""
     details = list(dict.fromkeys(after))
     return list(dict.fromkeys(before)), vein + (
         (", " if vein else " ") + ", ".join(details) if details else "" if vein or before else " you may like"
     )
+
+
+def _occasion(request: WorkingRequest, *, said: bool) -> list[str]:
+    """What the task adds to the description; words that no wish stands for are quoted."""
+    if request.task is Task.long_tail:
+        return ["that few people know"]
+    if request.task is Task.discover:
+        return ["off the beaten track"]
+    if request.task in {Task.holiday, Task.season} and " for " in f" {request.words}":
+        return [f"for {plain_title(request.words.rsplit('for ', 1)[1])}"]
+    return [f"for {_QUOTE.format(plain_title(request.words))}"] if request.words and not said else []
 
 
 def _first_card(card: SlateCard, catalogue: Catalogue, roles: Roles) -> str:

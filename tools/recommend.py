@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_core.catalog.filters import ItemFilter
@@ -12,6 +13,10 @@ from tools.registry import registry
 
 PREFER_BONUS = 1.5
 """Added to the score, in nats, of an item that satisfies a preference; about the gap between places 1 and 10."""
+TAIL_BONUS = 3.0
+"""Added for the task `long_tail`, in nats, to items outside the head of the popularity curve."""
+TAIL_POOL = 200
+"""How many items are generated at least for that task; the first few dozen are seldom little known."""
 OVERSAMPLE = 5
 """How many times `k` are generated before preferences re-order them."""
 
@@ -116,15 +121,17 @@ class Explanation(BaseModel):
 def recommend(args: RecommendArguments, context: ToolContext) -> RecommendResult:
     """Recommend catalogue items to the user for a task and an instruction, under a rule."""
     request = generate_request(args, context)
-    if args.prefer:
-        request = request.model_copy(update={"k": min(args.k * OVERSAMPLE, 500)})
+    tail = _tail(context) if args.task is Task.long_tail else None
+    if args.prefer or tail is not None:
+        wide = args.k * OVERSAMPLE if tail is None else max(args.k * OVERSAMPLE, TAIL_POOL)
+        request = request.model_copy(update={"k": min(wide, 500)})
     (result,) = context.recommender.recommend([request])
     items = [
         Recommendation(item_id=item.item_id, score=item.score, log_probability=item.log_probability)
         for item in result.items
     ]
-    if args.prefer:
-        items = _preferred(items, args.prefer, context)[: args.k]
+    if args.prefer or tail is not None:
+        items = _preferred(items, args.prefer, tail, context)[: args.k]
     return RecommendResult(
         items=items,
         exhausted=len(items) < args.k,
@@ -174,9 +181,28 @@ def generate_request(args: RecommendArguments, context: ToolContext) -> Generate
     )
 
 
-def _preferred(items: list[Recommendation], prefer: list[ItemFilter], context: ToolContext) -> list[Recommendation]:
+def _preferred(
+    items: list[Recommendation], prefer: list[ItemFilter], tail: NDArray[np.bool_] | None, context: ToolContext
+) -> list[Recommendation]:
     catalogue = context.recommender.catalogue
     rows = catalogue.indices([item.item_id for item in items])
-    bonus = PREFER_BONUS * np.sum([rule.mask(catalogue)[rows] for rule in prefer], axis=0)
+    bonus = np.zeros(len(rows))
+    for rule in prefer:
+        bonus += PREFER_BONUS * rule.mask(catalogue)[rows]
+    if tail is not None:
+        bonus += TAIL_BONUS * tail[rows]
     ranked = [item.model_copy(update={"score": item.score + float(b)}) for item, b in zip(items, bonus, strict=True)]
     return sorted(ranked, key=lambda item: -item.score)
+
+
+def _tail(context: ToolContext) -> NDArray[np.bool_] | None:
+    """Items outside the head, bool[n_items]; the head are the most used items that make up half of all interactions."""
+    log = getattr(context.recommender, "log", None)
+    if log is None:
+        return None
+    counts = np.bincount(log.items, minlength=len(context.recommender.catalogue))
+    order = np.argsort(-counts, kind="stable")
+    before = np.concatenate([[0], np.cumsum(counts[order])[:-1]])
+    tail = np.ones(len(counts), dtype=np.bool_)
+    tail[order[before < counts.sum() / 2]] = False
+    return tail

@@ -166,3 +166,14 @@ def test_registration_is_strict() -> None:
     assert own.call("fine", {}, None) == Closed()
     with pytest.raises(TypeError, match="already"):
         own.tool(fine)
+
+
+def test_the_long_tail_puts_little_used_items_first() -> None:
+    catalogue, log = synthetic(60, 40, seed=5)
+    context = ToolContext(PlainRecommender(catalogue, log), TitleIndex(catalogue.titles), "nobody")
+    usual = registry.invoke("recommend", RecommendArguments(k=10), RecommendResult, context)
+    rare = registry.invoke("recommend", RecommendArguments(k=10, task="long_tail"), RecommendResult, context)
+    counts = dict.fromkeys(catalogue.ids, 0)
+    for index in log.items:
+        counts[catalogue.ids[index]] += 1
+    assert sum(counts[i.item_id] for i in rare.items) < sum(counts[i.item_id] for i in usual.items)
