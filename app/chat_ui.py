@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -88,7 +88,7 @@ def examples(info: dict[str, Any]) -> list[str]:
 
 
 def _draw_chips(session: Session, labels: list[str], key: str, strong: str | None = None) -> None:
-    middle = "center" if key == "example" else "left"
+    middle: Literal["center", "left"] = "center" if key == "example" else "left"
     with st.container(horizontal=True, horizontal_alignment=middle, gap="small", key=key):
         for number, label in enumerate(labels):
             st.button(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import typer
 
@@ -175,7 +175,7 @@ class _Local:
 
         async def begin() -> Pump[Any]:
             turn = self._runtime.conversations.turn(message=message, thread_id=thread_id, **self._options)
-            return Pump(turn)
+            return Pump(cast("AsyncGenerator[Any, None]", turn))
 
         pump = self._loop.run_until_complete(begin())
         try:

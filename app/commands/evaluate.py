@@ -144,6 +144,7 @@ def bench_api(
 
     settings = load_settings(home=home)
     with ExitStack() as stack:
+        addresses: dict[str, str]
         if settings.api_url:
             addresses = {settings.llm: settings.client_url}
         else:

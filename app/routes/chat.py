@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -81,8 +81,8 @@ async def _turn(body: ChatBody, message: str, user: str, runtime: Runtime) -> As
                 k=body.k,
                 earlier=[] if body.thread_id else earlier,
             )
-            async with aclosing(turn):
-                async for event in turn:
+            async with aclosing(cast("AsyncGenerator[Event, None]", turn)) as events:
+                async for event in events:
                     if isinstance(event, SlateEvent) and not cards:
                         cards = True
                         runtime.metrics.first_cards(time.perf_counter() - begun)
