@@ -84,15 +84,16 @@ def about_items(state: ConversationState) -> str:
     return " ".join(told) or "I have no list on the table yet; tell me what you feel like first."
 
 
-def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles) -> str:
-    """The answer that goes with a slate."""
+def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles, *, opening: bool = True) -> str:
+    """The answer that goes with a slate; without its opening sentence when something has been said already."""
     cards, request, outcome = state["slate"], state["request"], state["outcome"]
     parts = list(opening_notes(state, catalogue))
     if not cards:
         return " ".join([*parts, outcome.closest]).strip()
     if outcome.closest:
         parts.append(outcome.closest)
-    parts.append(_opening(state, request, catalogue, roles))
+    if opening:
+        parts.append(_opening(state, request, catalogue, roles))
     parts.append(_first_card(cards[0], catalogue, roles))
     if len(cards) > 1:
         parts.append(_second_card(cards[1 : min(len(cards), 4)], state, catalogue, roles))
@@ -123,7 +124,7 @@ def _opening(state: ConversationState, request: WorkingRequest, catalogue: Catal
     count = len(state["slate"])
     noun = catalogue.item_noun if count != 1 else catalogue.item_noun.removesuffix("s")
     number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
-    before, after = _described(request, catalogue, roles)
+    before, after = _described(request, catalogue, roles, state["message"] if state["intent"].fresh else request.words)
     what = " ".join([number, *before, noun]) + after
     options = _OPENINGS if state["intent"].fresh else _REFINED
     plural = count != 1
@@ -131,7 +132,7 @@ def _opening(state: ConversationState, request: WorkingRequest, catalogue: Catal
     return text + ("?" if text.startswith("How") else ".")
 
 
-def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> tuple[list[str], str]:
+def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles, asked: str) -> tuple[list[str], str]:
     """The request around its noun: (["funny", "French"], " in the vein of Fargo, from the 1990s, no horror")."""
     before: list[str] = []
     after: list[str] = []
@@ -141,7 +142,7 @@ def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> t
             before.append(wish.words if wish.words[:1].islower() else wish.words.lower())
         else:
             after.append(wish.words.lower() if wish.field in roles.genres else wish.words)
-    after += _occasion(request, said=bool(before or request.anchors))
+    after += _occasion(request, asked, said=bool(before or after or request.anchors))
     like = [spoken_title(catalogue.get(i).title) for i in request.anchors[:3]]
     vein = f" in the vein of {join_words(like)}" if like else ""
     details = list(dict.fromkeys(after))
@@ -150,7 +151,7 @@ def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> t
     )
 
 
-def _occasion(request: WorkingRequest, *, said: bool) -> list[str]:
+def _occasion(request: WorkingRequest, asked: str, *, said: bool) -> list[str]:
     """What the task adds to the description; words that no wish stands for are quoted."""
     if request.task is Task.long_tail:
         return ["that few people know"]
@@ -158,7 +159,8 @@ def _occasion(request: WorkingRequest, *, said: bool) -> list[str]:
         return ["off the beaten track"]
     if request.task in {Task.holiday, Task.season} and " for " in f" {request.words}":
         return [f"for {plain_title(request.words.rsplit('for ', 1)[1])}"]
-    return [f"for {_QUOTE.format(plain_title(request.words))}"] if request.words and not said else []
+    words = asked.strip(" .!?") if len(asked) <= 80 else request.words
+    return [f"for {_QUOTE.format(plain_title(words))}"] if request.words and not said else []
 
 
 def _first_card(card: SlateCard, catalogue: Catalogue, roles: Roles) -> str:

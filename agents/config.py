@@ -22,6 +22,8 @@ class ConversationConfig(BaseModel):
     """Seconds a turn may spend on the language model."""
     refine_seconds: float = Field(default=12.0, ge=0)
     """Of these, what the second reading of the message may take before the rules' reading stands."""
+    first_words_seconds: float = Field(default=12.0, ge=0)
+    """What the model may take for its first checked sentence before rules write the answer."""
     evidence_ms: float = Field(default=400.0, ge=0)
     """Time for measured reasons; cards beyond it get reasons from their facts."""
     busy_seconds: float = Field(default=60.0, ge=0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -92,7 +93,8 @@ async def _by_model(state: ConversationState, context: AgentContext) -> tuple[st
     try:
         pieces = context.llm.stream(_prompt(state, context), budget=context.budget, max_tokens=140, name="respond")
         async with aclosing(pieces) as stream:
-            async for piece in stream:
+            deadline = time.monotonic() + context.config.first_words_seconds
+            async for piece in _timely(stream, lambda: kept > 0, deadline):
                 for sentence in _limited(sentences.push(piece), MAX_SENTENCES - kept):
                     said.append(_stream_out(sentence, said))
                     kept += 1
@@ -104,12 +106,24 @@ async def _by_model(state: ConversationState, context: AgentContext) -> tuple[st
     except LLMError as error:
         failure = f"the language model broke off ({error.kind}); the answer was finished by rules"
     if failure or kept == 0:
-        rules = slate_answer(_without_notes(state), context.catalogue, context.understanding.roles)
+        rules = slate_answer(_without_notes(state), context.catalogue, context.understanding.roles, opening=kept == 0)
         said.append(_stream_out(rules, said))
         failure = failure or "nothing the language model wrote could be checked against the facts; rules answered"
     name = context.llm.name if kept else "none"
     reason = failure or outcome.degraded_reason
     return "".join(said), outcome.model_copy(update={"llm": name, "degraded_reason": reason})
+
+
+async def _timely(stream: AsyncIterator[str], begun: Callable[[], bool], deadline: float) -> AsyncIterator[str]:
+    """The stream's pieces; an LLMError when nothing usable has come by the deadline (monotonic seconds)."""
+    while True:
+        left = None if begun() else max(0.0, deadline - time.monotonic())
+        try:
+            yield await asyncio.wait_for(anext(stream), left)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise LLMError("timeout", "the language model took too long to begin") from None
 
 
 def _prompt(state: ConversationState, context: AgentContext) -> Sequence[PromptMessage]:

@@ -164,6 +164,17 @@ async def test_a_looping_model_is_cut_and_closed(tmp_path: Path) -> None:
     await talk.service.close()
 
 
+async def test_a_model_that_does_not_begin_in_time_is_replaced_by_rules(tmp_path: Path) -> None:
+    talk = await open_talk(
+        scripted({"call": "respond", "text": "Fine.", "delay": 20.0}), tmp_path, first_words_seconds=0.1
+    )
+    end = await talk.say("a comedy")
+    assert "comes first" in end.text
+    assert "timeout" in end.degraded_reason
+    assert end.timings_ms["total"] < 5000
+    await talk.service.close()
+
+
 class Starting(NoChatModel):
     """A model that is still loading."""
 
