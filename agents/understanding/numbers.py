@@ -123,7 +123,7 @@ def read_numbers(
     if roles.duration:
         wishes += _durations(utterance, negative, roles.duration)
     if roles.price:
-        wishes += _prices(utterance, roles.price)
+        wishes += _prices(utterance, negative, roles.price)
     if roles.year:
         wishes += _years(utterance, negative, roles.year, catalogue)
     return wishes, _count(utterance)
@@ -131,6 +131,30 @@ def read_numbers(
 
 def _wish(field: str, low: float | None, high: float | None, words: str, negative: bool = False) -> Wish:
     return Wish(field=field, low=low, high=high, negative=negative, words=f"not {words}" if negative else words)
+
+
+def _turned(negative: list[Span], match: re.Match[str]) -> bool:
+    """True when a bound is ruled out from outside ("nothing before 1990"), not by its own words ("no older than")."""
+    return is_negative(negative, match.start()) and re.match(r"\s*(?:no|not)\b", match[0]) is None
+
+
+def _bound(field: str, low: float | None, high: float | None, said: str, *, turned: bool, step: float = 0.0) -> Wish:
+    """A one-sided range; when it is ruled out, the other side of it.
+
+    Args:
+        field: name of the field.
+        low: lower bound, or None.
+        high: upper bound, or None.
+        said: pattern of its words with {side} and {value}; sides are "at least" and "at most".
+        turned: whether it is ruled out.
+        step: the smallest difference of two values.
+    """
+    if turned:
+        low, high = (None, low - step) if low is not None else (None if high is None else high + step, None)
+    value = low if low is not None else high
+    return Wish(
+        field=field, low=low, high=high, words=said.format(side="at least" if high is None else "at most", value=value)
+    )
 
 
 def _years(utterance: Utterance, negative: list[Span], field: str, catalogue: Catalogue) -> list[Wish]:
@@ -150,7 +174,10 @@ def _years(utterance: Utterance, negative: list[Span], field: str, catalogue: Ca
             if re.search("after|since|newer", m["side"])
             else (None, first - 1)
         )
-        add(m.start(), low, high, f"from {low:.0f} on" if low is not None else f"before {first:.0f}")
+        if _turned(negative, m):
+            low, high = (None, low - 1) if low is not None else (first, None)
+        words = f"from {low:.0f} on" if low is not None else f"up to {high:.0f}"
+        found.append(_wish(field, low, high, words))
     for m in utterance.pop_all(_DECADES):
         found += _decade_wishes(m, field, catalogue, is_negative(negative, m.start()))
     for m in utterance.pop_all(_BETWEEN):
@@ -160,12 +187,15 @@ def _years(utterance: Utterance, negative: list[Span], field: str, catalogue: Ca
     for pattern, shift in ((_UNTIL, 0), (_SINCE, 0), (_AFTER, 1), (_BEFORE, -1), (_EXACT, 0)):
         for m in utterance.pop_all(pattern):
             year = float(next(g for g in m.groups() if g))
-            if pattern is _SINCE or pattern is _AFTER:
-                found.append(_wish(field, year + shift, None, f"{'after' if shift else 'since'} {year:.0f}"))
-            elif pattern is _UNTIL or pattern is _BEFORE:
-                found.append(_wish(field, None, year + shift, f"{'before' if shift else 'up to'} {year:.0f}"))
-            else:
+            if pattern is _EXACT:
                 add(m.start(), year, year, f"from {year:.0f}")
+                continue
+            from_then_on = (pattern is _SINCE or pattern is _AFTER) != _turned(negative, m)
+            edge = year + shift if not _turned(negative, m) else year + shift + (1 if from_then_on else -1)
+            if from_then_on:
+                found.append(_wish(field, edge, None, f"from {edge:.0f} on"))
+            else:
+                found.append(_wish(field, None, edge, f"up to {edge:.0f}"))
     return found
 
 
@@ -208,25 +238,24 @@ def _durations(utterance: Utterance, negative: list[Span], field: str) -> list[W
         ruled_out = is_negative(negative, m.start()) and not (less or more)
         if m["about"]:
             found.append(_wish(field, minutes - 15, minutes + 15, f"about {minutes:.0f} minutes long", ruled_out))
-        elif more:
-            found.append(_wish(field, minutes, None, f"at least {minutes:.0f} minutes long"))
-        elif less:
-            found.append(_wish(field, None, minutes, f"at most {minutes:.0f} minutes long"))
+        elif more or less:
+            low, high = (minutes, None) if more else (None, minutes)
+            said = "{side} {value:.0f} minutes long"
+            found.append(_bound(field, low, high, said, turned=_turned(negative, m)))
         else:
             found.append(_wish(field, minutes - 10, minutes + 10, f"about {minutes:.0f} minutes long", ruled_out))
     return found
 
 
-def _prices(utterance: Utterance, field: str) -> list[Wish]:
+def _prices(utterance: Utterance, negative: list[Span], field: str) -> list[Wish]:
     found = []
     for m in utterance.pop_all(_MONEY):
         amount = to_number(m["n"])
-        if re.fullmatch(_MORE, m["side"]):
-            found.append(_wish(field, amount, None, f"for at least {amount:g}"))
-        elif m["side"] in {"around", "about"}:
+        if m["side"] in {"around", "about"}:
             found.append(_wish(field, amount * 0.8, amount * 1.2, f"for about {amount:g}"))
-        else:
-            found.append(_wish(field, None, amount, f"for at most {amount:g}"))
+            continue
+        low, high = (amount, None) if re.fullmatch(_MORE, m["side"]) else (None, amount)
+        found.append(_bound(field, low, high, "for {side} {value:g}", turned=_turned(negative, m)))
     return found
 
 
@@ -248,10 +277,9 @@ def _named_fields(utterance: Utterance, negative: list[Span], roles: Roles) -> l
         )
         for m in utterance.pop_all(pattern):
             value = to_number(m["n"] or m["n2"])
-            if m["less"] or m["less2"]:
-                found.append(_wish(field, None, value, f"{field.replace('_', ' ')} at most {value:g}"))
-            else:
-                found.append(_wish(field, value, None, f"{field.replace('_', ' ')} at least {value:g}"))
+            low, high = (None, value) if m["less"] or m["less2"] else (value, None)
+            said = field.replace("_", " ").replace("{", "").replace("}", "") + " {side} {value:g}"
+            found.append(_bound(field, low, high, said, turned=_turned(negative, m)))
         if utterance.pop(
             re.compile(
                 rf"\b(?:with|won|winning|has|have|got)\s+(?:an? |some |many )?{name}s?\b|"
