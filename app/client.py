@@ -166,12 +166,14 @@ class SidraClient:
         filter: Json | None = None,
         k: int = 5,
         earlier: Sequence[Json] = (),
+        beats: bool = False,
     ) -> Generator[Json, None, None]:
         """One turn, event by event; stop iterating (or `close()` the iterator) to cancel it.
 
         Yields:
             Objects with `type`: `start` (user, thread_id, turn, release), `step` (node, status, ms, detail), `slate`
             (cards, final, note), `token` (text), last `end` (text, cards, degraded, ...) or `error` (code, message).
+            With `beats` also a `wait` for every second of silence.
 
         Raises:
             ClientError: the turn was refused before it began.
@@ -193,6 +195,8 @@ class SidraClient:
                     raise _failure(response)
                 for line in response.iter_lines():
                     if not line.startswith("data: "):
+                        if beats and line.startswith(":"):
+                            yield {"type": "wait"}
                         continue
                     if line == "data: [DONE]":
                         return

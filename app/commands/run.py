@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.data import build_dataset, import_films, tell_import
-from app.commands.serve import page_command, page_environment, take_port
+from app.commands.serve import ROOT, page_command, page_environment, take_port
 from app.commands.terminal import Bar, Failed, say
 
 if TYPE_CHECKING:
@@ -120,13 +120,18 @@ def _start(settings: Settings, children: dict[str, subprocess.Popen[bytes]]) -> 
     }
     say("Starting API and page ...")
     commands = {
-        "API": ([sys.executable, "-m", "app.cli", "serve"], serving),
-        "page": (page_command(settings), environment),
+        "API": ([sys.executable, "-m", "app.cli", "serve"], serving, Path.cwd()),
+        "page": (page_command(settings), environment, ROOT),
     }
-    for name, (command, variables) in commands.items():
+    for name, (command, variables, folder) in commands.items():
         # Sessions of their own: Ctrl-C reaches this process only, which then stops them in order.
         children[name] = subprocess.Popen(
-            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=variables,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
 

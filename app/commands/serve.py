@@ -15,6 +15,9 @@ from app.commands.terminal import Failed, say
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""Folder of the code; the page runs in it, because its theme lies there."""
+
 
 def register(cli: typer.Typer) -> None:
     """Add the commands."""
@@ -57,12 +60,13 @@ def ui(
     take_port(settings.host, settings.ui_port, "SIDRA_UI_PORT", "--port").close()
     say(f"Page at {settings.page_url}, talking to {settings.client_url}")
     command = page_command(settings)
+    os.chdir(ROOT)
     os.execvpe(command[0], command, os.environ | page_environment(settings))
 
 
 def page_command(settings: Any) -> list[str]:
     """The command that runs the page in the foreground."""
-    page = Path(__file__).resolve().parent.parent / "chat_ui.py"
+    page = ROOT / "app" / "chat_ui.py"
     return [
         *(sys.executable, "-m", "streamlit", "run", str(page)),
         *("--server.address", settings.host, "--server.port", str(settings.ui_port)),
@@ -73,8 +77,7 @@ def page_command(settings: Any) -> list[str]:
 
 def page_environment(settings: Any) -> dict[str, str]:
     """What the page's process needs to know; the key travels in the environment, never on a command line."""
-    root = Path(__file__).resolve().parent.parent.parent
-    paths = [str(root), os.environ.get("PYTHONPATH", "")]
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     found = {"SIDRA_API_URL": settings.client_url, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     if settings.key:
         found["SIDRA_API_KEY"] = settings.key

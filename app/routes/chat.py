@@ -20,7 +20,8 @@ from app.sse import DONE, KEEP_ALIVE, ChunkWriter
 from app.streaming import Pump, until_gone
 
 router = APIRouter(prefix="/v1", tags=["chat"], responses=ERRORS)
-_KEEP_ALIVE_S = 10.0
+# Often, because a reader that only notices being stopped when something arrives should notice soon.
+_KEEP_ALIVE_S = 1.0
 
 
 @router.post("/chat/completions", response_model=None)

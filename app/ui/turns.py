@@ -73,7 +73,8 @@ def run_turn(session: Session, client: SidraClient, text: str, rule: dict[str, A
     with st.chat_message("assistant", avatar=_AVATARS["assistant"]):
         screen = _Screen(session, message)
         try:
-            with closing(client.chat(text, user=session.user, thread_id=session.thread_id, filter=rule, k=k)) as events:
+            turn = client.chat(text, user=session.user, thread_id=session.thread_id, filter=rule, k=k, beats=True)
+            with closing(turn) as events:
                 for event in events:
                     screen.show(event)
         except ClientError as error:
@@ -93,7 +94,8 @@ class _Screen:
     def __init__(self, session: Session, message: dict[str, Any]) -> None:
         self.session = session
         self.message = message
-        self.status = st.status("Reading your message", expanded=False, type="compact")
+        self.doing = "Reading your message"
+        self.status = st.status(self.doing, expanded=False, type="compact")
         with self.status:
             self.steps = st.empty()
         self.words = st.empty()
@@ -116,6 +118,9 @@ class _Screen:
             self._slate(event)
         elif kind == "token":
             self._words(event["text"])
+        elif kind == "wait":
+            # A run that was stopped ends at its next call of Streamlit, so silence needs one too.
+            self.status.update(label=self.doing)
         elif kind == "end":
             self.message |= {
                 "degraded": event.get("degraded", False),
@@ -128,7 +133,8 @@ class _Screen:
 
     def _step(self, event: dict[str, Any]) -> None:
         if event["status"] == "start":
-            self.status.update(label=_DOING.get(event["node"], event["node"].capitalize()))
+            self.doing = _DOING.get(event["node"], event["node"].capitalize())
+            self.status.update(label=self.doing)
             return
         self.message["steps"].append({name: event[name] for name in ("node", "ms", "detail")})
         self.steps.html(steps_html(self.message["steps"]))

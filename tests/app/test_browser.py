@@ -1,4 +1,4 @@
-"""The page in a real Chromium: ask, see cards, thumb down, see the list change, reload, go on."""
+"""The page in a real Chromium: ask, see cards, thumb down, see the list change, reload, go on; stop."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from app.commands.serve import page_command, page_environment
+from app.commands.serve import ROOT, page_command, page_environment
+from app.runtime import Runtime
 from app.settings import Settings
 from eval.server import api_server, free_port
 
@@ -29,23 +32,45 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def page_address(tiny_home: Path) -> Iterator[str]:
-    """A real API over the tiny release and a real page, each in a process of its own."""
-    with api_server({"home": str(tiny_home), "llm": "none"}) as api:
-        settings = Settings(home=tiny_home, api_url=api, ui_port=free_port(), _env_file=None)  # type: ignore[call-arg]
-        child = subprocess.Popen(
-            page_command(settings),
-            env=os.environ | page_environment(settings),
-            stdout=subprocess.DEVNULL,
-            stderr=sys.stderr,
-        )
+@contextmanager
+def page_over(api: str, home: Path) -> Iterator[str]:
+    """The page, in a process of its own, over an API."""
+    settings = Settings(home=home, api_url=api, ui_port=free_port(), _env_file=None)  # type: ignore[call-arg]
+    child = subprocess.Popen(
+        page_command(settings),
+        env=os.environ | page_environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=sys.stderr,
+    )
+    try:
+        _wait_for(f"{settings.page_url}/_stcore/health", child)
+        yield settings.page_url
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+@contextmanager
+def tab(address: str) -> Iterator[Any]:
+    """A tab of a real browser at an address."""
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            _wait_for(f"{settings.page_url}/_stcore/health", child)
-            yield settings.page_url
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page.set_default_timeout(PATIENCE_MS)
+            expect.set_options(timeout=PATIENCE_MS)
+            page.goto(address)
+            yield page
         finally:
-            child.terminate()
-            child.wait(20)
+            browser.close()
+
+
+def say(page: Any, text: str) -> None:
+    page.get_by_test_id("stChatInputTextArea").fill(text)
+    page.keyboard.press("Enter")
 
 
 def _wait_for(address: str, child: subprocess.Popen[bytes]) -> None:
@@ -61,17 +86,15 @@ def _wait_for(address: str, child: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"{address} did not answer")
 
 
-def test_ask_thumb_down_change_reload_resume(page_address: str) -> None:
-    from playwright.sync_api import expect, sync_playwright
+def test_ask_thumb_down_change_reload_resume(tiny_home: Path) -> None:
+    from playwright.sync_api import expect
 
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
-        page.goto(page_address)
-        page.get_by_test_id("stChatInputTextArea").fill("a comedy, please")
-        page.keyboard.press("Enter")
+    with (
+        api_server({"home": str(tiny_home), "llm": "none"}) as api,
+        page_over(api, tiny_home) as address,
+        tab(address) as page,
+    ):
+        say(page, "a comedy, please")
         others = page.get_by_role("button", name="Show me others")
         others.wait_for()
         titles = page.locator(".sidra-card .sidra-title")
@@ -95,7 +118,20 @@ def test_ask_thumb_down_change_reload_resume(page_address: str) -> None:
         expect(titles).to_have_count(10)
         assert titles.all_inner_texts() == first + second
         expect(page.locator(".sidra-card.sidra-down")).to_have_count(1)
-        page.get_by_test_id("stChatInputTextArea").fill("something newer")
-        page.keyboard.press("Enter")
+        say(page, "something newer")
         expect(page.locator(".sidra-mine")).to_have_count(3)
-        browser.close()
+
+
+def test_stop_ends_the_turn_here_and_at_the_api(address: str, runtime: Runtime, settings: Settings) -> None:
+    from playwright.sync_api import expect
+
+    with page_over(address, settings.home) as url, tab(url) as page:
+        say(page, "hang")
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_text("Stopped here.")).to_be_visible()
+        deadline = time.monotonic() + 10
+        while not runtime.conversations.cancelled.is_set() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert runtime.conversations.cancelled.is_set()
+        say(page, "a drama")
+        expect(page.locator(".sidra-card")).to_have_count(5)
