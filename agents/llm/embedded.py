@@ -19,6 +19,7 @@ from agents.llm.guard import check_model_requests
 from agents.llm.llama_process import LlamaProcess
 from agents.llm.memory import available_bytes
 from agents.llm.openai_endpoint import OpenAIChatModel
+from agents.llm.prefix_store import PrefixStore
 from agents.llm.protocol import LLMError, LLMStatus, Message, Reply, TurnBudget
 from agents.llm.settings import LLMSettings
 from agents.llm.weights import PINNED, find_weights
@@ -44,6 +45,7 @@ class EmbeddedChatModel:
         self._status = LLMStatus("off", "the embedded language model has not been started")
         self._child: LlamaProcess | None = None
         self._remote: OpenAIChatModel | None = None
+        self._store: PrefixStore | None = None
         self._prefixes: list[list[Message]] = []
         self._supervisor: asyncio.Task[None] | None = None
         self._loaded = asyncio.Event()
@@ -155,18 +157,10 @@ class EmbeddedChatModel:
     async def _one_life(self) -> str:
         """Run one child to its end; how it ended."""
         gguf = await asyncio.to_thread(self._checked_weights)
-        self._child = await LlamaProcess.launch(gguf, self._settings, _LOAD_S)
-        self._remote = OpenAIChatModel(
-            self._settings.model_copy(
-                update={
-                    "base_url": self._child.base_url,
-                    "api_key": SecretStr(self._child.key),
-                    "model": self.name,
-                    "strict_schema": False,  # empty fields cost 50 ms a token here
-                    "retries": 0,  # a child that refuses is dead; rules answer faster than its next life
-                }
-            )
-        )
+        self._store = self._open_store(gguf)
+        folder = self._store.folder if self._store is not None else None
+        self._child = await LlamaProcess.launch(gguf, self._settings, _LOAD_S, folder)
+        self._remote = OpenAIChatModel(self._settings_for(self._child))
         warming: asyncio.Task[None] | None = None
         try:
             self._status = LLMStatus("ready")
@@ -182,6 +176,23 @@ class EmbeddedChatModel:
             child, remote, self._child, self._remote = self._child, self._remote, None, None
             await child.stop()
             await remote.aclose()
+
+    def _settings_for(self, child: LlamaProcess) -> LLMSettings:
+        return self._settings.model_copy(
+            update={
+                "base_url": child.base_url,
+                "api_key": SecretStr(child.key),
+                "model": self.name,
+                "strict_schema": False,  # empty fields cost 50 ms a token here
+                "retries": 0,  # a child that refuses is dead; rules answer faster than its next life
+            }
+        )
+
+    def _open_store(self, gguf: Path) -> PrefixStore | None:
+        try:
+            return PrefixStore(self._settings.cache_dir.expanduser() / "prefixes", gguf, self._settings.context)
+        except OSError:
+            return None  # a cache that can't be written: beginnings are read anew at every start
 
     def _checked_weights(self) -> Path:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -219,13 +230,29 @@ class EmbeddedChatModel:
 
     async def _warm_up(self) -> None:
         async with self._warming:
-            for prefix in list(self._prefixes):
-                remote = self._remote
-                if remote is None:
+            for slot, prefix in enumerate(list(self._prefixes)):
+                if self._child is None:
                     return
-                # a last user message keeps every chat template on its usual path
-                messages: list[Message] = [*prefix, {"role": "user", "content": "."}]
-                budget = TurnBudget(calls=1, tokens=100_000, seconds=_WARM_S)
-                with suppress(LLMError):  # a cold prefix is slow, not wrong
-                    async for _ in remote.stream(messages, budget=budget, max_tokens=1, name="warm"):
-                        pass
+                await self._warm_slot(self._child, slot, prefix)
+
+    async def _warm_slot(self, child: LlamaProcess, slot: int, prefix: list[Message]) -> None:
+        """Restore one beginning, or read it and save it for the next start."""
+        store = self._store
+        name = store.name(prefix) if store is not None else ""
+        if store is not None and store.has(name) and await child.slot(slot, "restore", name):
+            return
+        reader = OpenAIChatModel(self._settings_for(child), extra_body={"id_slot": slot})
+        # a last user message keeps every chat template on its usual path
+        messages: list[Message] = [*prefix, {"role": "user", "content": "."}]
+        budget = TurnBudget(calls=1, tokens=100_000, seconds=_WARM_S)
+        try:
+            async for _ in reader.stream(messages, budget=budget, max_tokens=1, name="warm"):
+                pass
+        except LLMError:
+            return  # a cold beginning is slow, not wrong
+        finally:
+            await reader.aclose()
+        unfinished = f"{name}.{child.pid}"
+        if store is not None and await child.slot(slot, "save", unfinished):
+            with suppress(OSError):
+                store.keep(unfinished, name)

@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
@@ -19,6 +20,7 @@ from agents.llm.settings import LLMSettings
 
 _STOP_S = 3.0
 _HEALTH_S = 5.0
+_SLOT_S = 10.0
 
 
 class LlamaProcess:
@@ -41,8 +43,16 @@ class LlamaProcess:
         self.base_url = ""
 
     @classmethod
-    async def launch(cls, gguf: Path, settings: LLMSettings, timeout_s: float) -> LlamaProcess:
+    async def launch(
+        cls, gguf: Path, settings: LLMSettings, timeout_s: float, slot_folder: Path | None = None
+    ) -> LlamaProcess:
         """Start a child and wait until its model is loaded.
+
+        Args:
+            gguf: weights.
+            settings: threads, context, slots.
+            timeout_s: seconds that loading may take.
+            slot_folder: where `slot` may save and restore; None leaves that out.
 
         Raises:
             LLMError: it ended or took longer than `timeout_s`; the child is gone then.
@@ -58,6 +68,8 @@ class LlamaProcess:
             "--slots",
             str(settings.slots),
         ]
+        if slot_folder is not None:
+            command += ["--slot-folder", str(slot_folder)]
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -98,6 +110,20 @@ class LlamaProcess:
         try:
             async with httpx.AsyncClient(timeout=_HEALTH_S, trust_env=False) as client:
                 answer = await client.get(self.base_url.removesuffix("/v1") + "/health")
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def slot(self, number: int, action: Literal["save", "restore"], file: str) -> bool:
+        """Save what a slot has read to a file of the slot folder, or bring it back; True when it worked."""
+        try:
+            async with httpx.AsyncClient(timeout=_SLOT_S, trust_env=False) as client:
+                answer = await client.post(
+                    f"{self.base_url.removesuffix('/v1')}/slots/{number}",
+                    params={"action": action},
+                    json={"filename": file},
+                    headers={"Authorization": f"Bearer {self.key}"},
+                )
         except httpx.HTTPError:
             return False
         return answer.status_code == 200

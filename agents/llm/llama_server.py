@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--context", type=int, default=4096, help="tokens for each slot")
     parser.add_argument("--slots", type=int, default=3)
+    parser.add_argument("--slot-folder", default="", help="where slots may be saved to and restored from")
     parser.add_argument("--ready-fd", type=int, default=None)
     arguments = parser.parse_args()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
@@ -38,7 +39,9 @@ def main() -> None:
     parameters.port = arguments.port
     parameters.api_keys = [os.environ[KEY_VARIABLE]] if os.environ.get(KEY_VARIABLE) else []
     parameters.ui = False
-    parameters.endpoint_slots = False
+    parameters.endpoint_slots = True
+    if arguments.slot_folder:
+        parameters.slot_save_path = os.path.join(arguments.slot_folder, "")  # llama.cpp wants the closing slash
     parameters.cpuparams.n_threads = arguments.threads
     parameters.cpuparams_batch.n_threads = arguments.threads
     # One slot for each prompt family: a request goes to the slot whose beginning it shares, so every family keeps its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from agents.llm import embedded
 from agents.llm.embedded import EmbeddedChatModel
 from agents.llm.guard import allow_model_requests
+from agents.llm.prefix_store import PrefixStore
 from agents.llm.protocol import LLMError, TurnBudget
 from agents.llm.settings import LLMSettings
 from tests.contracts.chat_model import ASK, Answer, ChatModelContract
@@ -21,10 +23,13 @@ PREFIXES = [[{"role": "system", "content": "read"}], [{"role": "system", "conten
 class FakeChild:
     """Looks like LlamaProcess; `die` ends it, `well = False` makes it hang."""
 
-    def __init__(self, url: str, pid: int) -> None:
+    def __init__(self, url: str, pid: int, folder: Path) -> None:
         self.base_url, self.key, self.pid = url, "k3y", pid
         self.well = True
         self.stopped = False
+        self.slots_work = False
+        self.slots: list[tuple[int, str]] = []
+        self.folder = folder
         self._ended = asyncio.Event()
 
     async def wait(self) -> int:
@@ -38,17 +43,29 @@ class FakeChild:
         self.stopped = True
         self._ended.set()
 
+    async def slot(self, number: int, action: str, file: str) -> bool:
+        self.slots.append((number, action))
+        if self.slots_work and action == "save":
+            (self.folder / file).write_bytes(b"what was read")
+        return self.slots_work
+
     def die(self) -> None:
         self._ended.set()
 
 
 @pytest.fixture
-def children(server, monkeypatch, tmp_path):
+def slots_work() -> bool:
+    return False
+
+
+@pytest.fixture
+def children(server, monkeypatch, tmp_path, slots_work):
     """The children launched so far; the runtime, the weights and the waiting times are small."""
     made: list[FakeChild] = []
 
-    async def launch(*_: object) -> FakeChild:
-        made.append(FakeChild(server.url, 1000 + len(made)))
+    async def launch(_gguf: Path, _settings: LLMSettings, _timeout: float, folder: Path) -> FakeChild:
+        made.append(FakeChild(server.url, 1000 + len(made), folder))
+        made[-1].slots_work = slots_work
         return made[-1]
 
     own = tmp_path / "own.gguf"
@@ -61,7 +78,7 @@ def children(server, monkeypatch, tmp_path):
 
 @pytest.fixture
 async def model(children, tmp_path: Path):
-    made = EmbeddedChatModel(LLMSettings(gguf=tmp_path / "own.gguf"))
+    made = EmbeddedChatModel(LLMSettings(gguf=tmp_path / "own.gguf", cache_dir=tmp_path))
     with allow_model_requests():
         await made.start()
         await made.wait_ready(5.0)
@@ -125,9 +142,46 @@ async def test_beginnings_are_read_ahead_now_and_after_a_restart(model, children
     assert [r["messages"][0]["content"] for r in server.requests[2:]] == ["read", "write"]
 
 
+@pytest.mark.parametrize("slots_work", [True])
+async def test_a_beginning_read_once_is_restored_in_the_next_life(model, children, server, tmp_path, slots_work):
+    await model.warm(PREFIXES)
+    assert [r["id_slot"] for r in server.requests] == [0, 1]
+    assert children[0].slots == [(0, "save"), (1, "save")]
+    assert [file.suffix for file in (tmp_path / "prefixes").iterdir()] == [".slot", ".slot"]
+    children[0].die()
+    await until(lambda: len(children) == 2 and children[1].slots == [(0, "restore"), (1, "restore")])
+    assert len(server.requests) == 2, "nothing is read a second time"
+    await model.warm([*PREFIXES[:1], [{"role": "system", "content": "changed"}]])
+    assert server.requests[-1]["messages"][0]["content"] == "changed"
+
+
+def test_a_kept_beginning_belongs_to_one_state_of_everything(tmp_path):
+    gguf = tmp_path / "own.gguf"
+    gguf.write_bytes(b"GGUF")
+    name = PrefixStore(tmp_path / "p", gguf, 512).name(PREFIXES[0])
+    assert name == PrefixStore(tmp_path / "p", gguf, 512).name(PREFIXES[0])
+    assert name != PrefixStore(tmp_path / "p", gguf, 1024).name(PREFIXES[0])
+    assert name != PrefixStore(tmp_path / "p", gguf, 512).name(PREFIXES[1])
+    gguf.write_bytes(b"GGUF other weights")
+    assert name != PrefixStore(tmp_path / "p", gguf, 512).name(PREFIXES[0])
+
+
+def test_old_beginnings_make_room(tmp_path):
+    gguf = tmp_path / "own.gguf"
+    gguf.write_bytes(b"GGUF")
+    store = PrefixStore(tmp_path / "p", gguf, 512)
+    for number in range(20):
+        (store.folder / "new").write_bytes(b"x")
+        store.keep("new", f"{number:02d}.slot")
+        os.utime(store.folder / f"{number:02d}.slot", (number, number))
+    assert len(list(store.folder.iterdir())) <= 13
+    assert store.has("19.slot")
+    assert not store.has("00.slot")
+
+
 async def test_beginnings_given_while_loading_are_read_when_it_is_loaded(children, tmp_path, server):
     with allow_model_requests():
-        model = EmbeddedChatModel(LLMSettings(gguf=tmp_path / "own.gguf"))
+        model = EmbeddedChatModel(LLMSettings(gguf=tmp_path / "own.gguf", cache_dir=tmp_path))
         await model.warm(PREFIXES)
         assert server.requests == []
         await model.start()
@@ -169,7 +223,7 @@ async def test_a_start_that_the_system_refuses_is_a_reason(children, tmp_path, m
 
     monkeypatch.setattr(embedded.LlamaProcess, "launch", launch)
     with allow_model_requests():
-        model = EmbeddedChatModel(LLMSettings(gguf=tmp_path / "own.gguf"))
+        model = EmbeddedChatModel(LLMSettings(gguf=tmp_path / "own.gguf", cache_dir=tmp_path))
         await model.start()
         assert (await model.wait_ready(5.0)).state == "failed"
         assert "memory" in model.status.reason
