@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--gguf", required=True)
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--context", type=int, default=4096, help="tokens for each slot")
+    parser.add_argument("--context", type=int, default=2048, help="tokens for each slot")
     parser.add_argument("--slots", type=int, default=3)
     parser.add_argument("--slot-folder", default="", help="where slots may be saved to and restored from")
     parser.add_argument("--ready-fd", type=int, default=None)

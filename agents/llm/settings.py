@@ -33,7 +33,7 @@ class LLMSettings(BaseModel):
     """`embedded`: weights lie in `<cache_dir>/models`."""
     threads: int = Field(default=2, ge=1, le=64)
     """`embedded`: CPU threads."""
-    context: int = Field(default=4096, ge=512, le=32768)
+    context: int = Field(default=2048, ge=512, le=32768)
     """`embedded`: tokens of context for each of the `slots`."""
     slots: int = Field(default=3, ge=1, le=8)
     """`embedded`: prompts whose beginnings stay read at the same time."""
