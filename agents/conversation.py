@@ -32,6 +32,8 @@ from tools.context import Recommends
 from tools.titles import TitleIndex
 
 if TYPE_CHECKING:
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
     from agents.graph import Graph
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class ConversationService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connection: aiosqlite.Connection | None = None
         self._graph: Graph | None = None
+        self._saver: AsyncSqliteSaver | None = None
 
     async def start(self) -> None:
         """Open the checkpoints.
@@ -95,7 +98,7 @@ class ConversationService:
         path = self._state_dir / "conversations.sqlite"
         try:
             self._connection = await aiosqlite.connect(path)
-            saver = AsyncSqliteSaver(self._connection)
+            self._saver = saver = AsyncSqliteSaver(self._connection)
             await saver.setup()
             # in WAL mode this loses nothing when the process dies, and saves an fsync at each of a turn's checkpoints
             await self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -256,6 +259,7 @@ class ConversationService:
             await runner.run(
                 self._context(runner.thread_id), inputs, replay, self._context(runner.thread_id, quiet=True)
             )
+            await self._prune(runner.thread_id)
         finally:
             lock.release()
             runner.queue.put_nowait(None)
@@ -285,6 +289,20 @@ class ConversationService:
             release=str(getattr(release, "id", "")),
             thread_id=thread_id,
         )
+
+    async def _prune(self, thread_id: str) -> None:
+        """Keep a thread's newest checkpoint only: each holds all messages, so keeping all grows with the square."""
+        saver, connection = self._saver, self._connection
+        newest = await saver.aget_tuple({"configurable": {"thread_id": thread_id}}) if saver else None
+        if saver is None or connection is None or newest is None:
+            return
+        kept = (thread_id, newest.config["configurable"]["checkpoint_id"])
+        async with saver.lock:
+            for table in ("checkpoints", "writes"):
+                await connection.execute(
+                    f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id < ?", kept
+                )
+            await connection.commit()
 
     async def _drop_checkpoints(self, thread_id: str) -> None:
         checkpointer = self._ready().checkpointer

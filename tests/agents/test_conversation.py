@@ -306,6 +306,16 @@ async def test_many_users_at_once_stay_apart(service: ConversationService) -> No
     assert len(set(threads)) == 20
 
 
+async def test_a_long_thread_keeps_one_checkpoint(talk: Talk, service: ConversationService) -> None:
+    for message in ("a comedy", "newer", "no romance", "thanks"):
+        await talk.say(message)
+    await asyncio.gather(*service._tasks)
+    rows = await (await service._connection.execute("SELECT count(*) FROM checkpoints")).fetchone()
+    assert rows == (1,)
+    assert len((await service.history(talk.thread_id, "ann")).messages) == 8
+    assert (await talk.say("undo")).cards
+
+
 async def test_clients_without_threads_bring_their_history(service: ConversationService) -> None:
     earlier = [
         {"role": "user", "content": "French comedies"},
