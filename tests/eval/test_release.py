@@ -1,5 +1,9 @@
 """The measurements on a real release, small but built by the real pipeline."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from app.client import SidraClient
@@ -76,3 +80,24 @@ def test_a_server_that_can_not_get_ready_says_why(tmp_path):
         api_server({"home": str(tmp_path), "llm": "none"}, wait_s=90),
     ):
         pass
+
+
+def test_a_terminated_measurement_leaves_no_server_behind(tiny_home):
+    code = (
+        "import sys, time\n"
+        "from eval.server import api_server\n"
+        f"with api_server({{'home': {str(tiny_home)!r}, 'llm': 'none'}}) as address:\n"
+        "    print(address, flush=True)\n"
+        "    time.sleep(120)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        address = process.stdout.readline().strip()
+        with SidraClient(address) as client:
+            assert client.alive()
+            process.terminate()
+            assert process.wait(timeout=60) == 128 + signal.SIGTERM
+            assert not client.alive()
+    finally:
+        process.kill()
+        process.wait()
