@@ -293,14 +293,14 @@ class ConversationService:
     async def _prune(self, thread_id: str) -> None:
         """Keep a thread's newest checkpoint only: each holds all messages, so keeping all grows with the square."""
         saver, connection = self._saver, self._connection
-        newest = await saver.aget_tuple({"configurable": {"thread_id": thread_id}}) if saver else None
-        if saver is None or connection is None or newest is None:
+        if saver is None or connection is None:
             return
-        kept = (thread_id, newest.config["configurable"]["checkpoint_id"])
+        newest = "(SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = '')"
         async with saver.lock:
-            for table in ("checkpoints", "writes"):
+            for table in ("writes", "checkpoints"):
                 await connection.execute(
-                    f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id < ?", kept
+                    f"DELETE FROM {table} WHERE thread_id = :thread AND checkpoint_ns = '' AND checkpoint_id < {newest}",
+                    {"thread": thread_id},
                 )
             await connection.commit()
 

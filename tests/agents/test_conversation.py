@@ -306,7 +306,9 @@ async def test_many_users_at_once_stay_apart(service: ConversationService) -> No
     assert len(set(threads)) == 20
 
 
-async def test_a_long_thread_keeps_one_checkpoint(talk: Talk, service: ConversationService) -> None:
+async def test_a_long_thread_keeps_one_checkpoint(
+    talk: Talk, service: ConversationService, caplog: pytest.LogCaptureFixture
+) -> None:
     for message in ("a comedy", "newer", "no romance", "thanks"):
         await talk.say(message)
     await asyncio.gather(*service._tasks)
@@ -314,6 +316,7 @@ async def test_a_long_thread_keeps_one_checkpoint(talk: Talk, service: Conversat
     assert rows == (1,)
     assert len((await service.history(talk.thread_id, "ann")).messages) == 8
     assert (await talk.say("undo")).cards
+    assert "Blocked deserialization" not in caplog.text
 
 
 async def test_clients_without_threads_bring_their_history(service: ConversationService) -> None:
