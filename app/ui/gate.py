@@ -28,6 +28,7 @@ def is_open(client: SidraClient) -> bool:
             icon=":material/cloud_off:",
         )
         st.button("Try again", icon=":material/refresh:", key="retry")
+        _look_again(client)
         return False
     if state["ready"]:
         return True
@@ -39,6 +40,12 @@ def is_open(client: SidraClient) -> bool:
         return False
     _wait(client)
     return False
+
+
+@st.fragment(run_every=2.0)
+def _look_again(client: SidraClient) -> None:
+    if client.alive():
+        st.rerun()
 
 
 @st.fragment(run_every=1.0)
