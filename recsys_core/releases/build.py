@@ -115,6 +115,10 @@ class _Build:
         settings = self.config.model_dump(mode="json", exclude={"text": {"cache_dir"}})
         source = self.description.get("content_sha256", self.description)
         runner = StageRunner.for_config(self.store, CODE_VERSION, settings, source)
+        # sums in another order round differently: the same number of threads throughout, or not the same bytes
+        import torch
+
+        torch.set_num_threads(self.config.train.threads)
         with runner:
             self._stage(runner, "catalogue", self._catalogue, ["catalogue.parquet", "interactions.parquet"], source)
             self.catalogue = Catalogue.load(runner.workdir / "catalogue.parquet")
