@@ -86,14 +86,14 @@ def about_items(state: ConversationState) -> str:
 
 def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles, *, opening: bool = True) -> str:
     """The answer that goes with a slate; without its opening sentence when something has been said already."""
-    cards, request, outcome = state["slate"], state["request"], state["outcome"]
+    cards, outcome = state["slate"], state["outcome"]
     parts = list(opening_notes(state, catalogue))
     if not cards:
         return " ".join([*parts, outcome.closest]).strip()
     if outcome.closest:
         parts.append(outcome.closest)
     if opening:
-        parts.append(_opening(state, request, catalogue, roles))
+        parts.append(opening_line(state, catalogue, roles))
     parts.append(_first_card(cards[0], catalogue, roles))
     if len(cards) > 1:
         parts.append(_second_card(cards[1 : min(len(cards), 4)], state, catalogue, roles))
@@ -120,8 +120,9 @@ def opening_notes(state: ConversationState, catalogue: Catalogue) -> list[str]:
     return notes
 
 
-def _opening(state: ConversationState, request: WorkingRequest, catalogue: Catalogue, roles: Roles) -> str:
-    count = len(state["slate"])
+def opening_line(state: ConversationState, catalogue: Catalogue, roles: Roles) -> str:
+    """The sentence that says what the list is: "Here are five funny films from the 1990s."."""
+    count, request = len(state["slate"]), state["request"]
     noun = catalogue.item_noun if count != 1 else catalogue.item_noun.removesuffix("s")
     number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
     before, after = _described(request, catalogue, roles, state["message"] if state["intent"].fresh else request.words)

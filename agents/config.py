@@ -20,7 +20,7 @@ class ConversationConfig(BaseModel):
     """Tokens a turn may use."""
     llm_seconds: float = Field(default=30.0, ge=0)
     """Seconds a turn may spend on the language model."""
-    refine_seconds: float = Field(default=12.0, ge=0)
+    refine_seconds: float = Field(default=6.0, ge=0)
     """Of these, what the second reading of the message may take before the rules' reading stands."""
     first_words_seconds: float = Field(default=12.0, ge=0)
     """What the model may take for its first checked sentence before rules write the answer."""

@@ -299,7 +299,8 @@ class ConversationService:
         async with saver.lock:
             for table in ("writes", "checkpoints"):
                 await connection.execute(
-                    f"DELETE FROM {table} WHERE thread_id = :thread AND checkpoint_ns = '' AND checkpoint_id < {newest}",
+                    f"DELETE FROM {table} WHERE thread_id = :thread AND checkpoint_ns = '' "
+                    f"AND checkpoint_id < {newest}",
                     {"thread": thread_id},
                 )
             await connection.commit()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from agents.answers import about_items, finish, opening_notes, slate_answer, small_talk
+from agents.answers import about_items, finish, opening_line, opening_notes, slate_answer, small_talk
 from agents.context import AgentContext
 from agents.events import TokenEvent
 from agents.grounding import Facts, SentenceFilter
@@ -86,30 +86,32 @@ async def _by_model(state: ConversationState, context: AgentContext) -> tuple[st
     for note in [*opening_notes(state, context.catalogue), outcome.closest]:
         if note:
             said.append(_stream_out(note, said))
+    # nobody waits for the model to learn what the list is: rules say that at once, the model goes on from there
+    said.append(_stream_out(opening_line(state, context.catalogue, context.understanding.roles), said))
     facts = Facts(state["slate"], _wish_words(state), context.understanding.title_forms)
     sentences = SentenceFilter(facts)
-    kept = 0
+    written: list[str] = []
     failure = ""
     try:
         pieces = context.llm.stream(_prompt(state, context), budget=context.budget, max_tokens=140, name="respond")
         async with aclosing(pieces) as stream:
             deadline = time.monotonic() + context.config.first_words_seconds
-            async for piece in _timely(stream, lambda: kept > 0, deadline):
-                for sentence in _limited(sentences.push(piece), MAX_SENTENCES - kept):
-                    said.append(_stream_out(sentence, said))
-                    kept += 1
-                if kept >= MAX_SENTENCES:
+            async for piece in _timely(stream, lambda: bool(written), deadline):
+                for sentence in _limited(sentences.push(piece), MAX_SENTENCES - len(written)):
+                    written.append(_stream_out(sentence, said))
+                    said.append(written[-1])
+                if len(written) >= MAX_SENTENCES:
                     break
-        for sentence in _limited(sentences.close(), MAX_SENTENCES - kept):
-            said.append(_stream_out(sentence, said))
-            kept += 1
+        for sentence in _limited(sentences.close(), MAX_SENTENCES - len(written)):
+            written.append(_stream_out(sentence, said))
+            said.append(written[-1])
     except LLMError as error:
         failure = f"the language model broke off ({error.kind}); the answer was finished by rules"
-    if failure or kept == 0:
-        rules = slate_answer(_without_notes(state), context.catalogue, context.understanding.roles, opening=kept == 0)
+    if failure or not written:
+        rules = slate_answer(_without_notes(state), context.catalogue, context.understanding.roles, opening=False)
         said.append(_stream_out(rules, said))
         failure = failure or "nothing the language model wrote could be checked against the facts; rules answered"
-    name = context.llm.name if kept else "none"
+    name = context.llm.name if written else "none"
     reason = failure or outcome.degraded_reason
     return "".join(said), outcome.model_copy(update={"llm": name, "degraded_reason": reason})
 

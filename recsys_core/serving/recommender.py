@@ -84,7 +84,7 @@ class Recommender:
         release: Release,
         *,
         vector_store: Literal["chroma", "exact"] = "exact",
-        threads: int | None = None,
+        threads: int | None = 1,
         text_config: TextEncoderConfig | None = None,
     ) -> Recommender:
         """Load a release.
@@ -93,7 +93,8 @@ class Recommender:
             release: from the store.
             vector_store: ``chroma`` opens the release's collection (one process may own it), ``exact`` compares with
                 every item in memory.
-            threads: processor threads for the model; the library's default when left out.
+            threads: processor threads for the model; None leaves the library alone. One is fastest for single requests
+                and steady beside a language model on the same cores.
             text_config: sentence encoder, when it isn't the default.
 
         Raises:

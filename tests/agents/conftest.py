@@ -1,7 +1,5 @@
 """A recommender that can be reasoned about: popularity, plus shared kinds with the instruction and the anchors."""
 
-# ruff: noqa: E501 - a table of films
-
 from __future__ import annotations
 
 from collections.abc import Sequence

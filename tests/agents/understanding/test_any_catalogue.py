@@ -1,7 +1,5 @@
 """The rules are made of the catalogue's own fields, so other things than films work too; nothing makes them fail."""
 
-# ruff: noqa: E501 - lists of pieces
-
 from __future__ import annotations
 
 import polars as pl
