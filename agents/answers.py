@@ -84,6 +84,10 @@ def about_items(state: ConversationState) -> str:
     return " ".join(told) or "I have no list on the table yet; tell me what you feel like first."
 
 
+_PREPOSITIONS = frozenset({"about", "at", "by", "for", "from", "in", "like", "of", "on", "to", "with", "without"})
+"""A kind in these words stands behind its noun: "films about gangsters", not "about gangsters films"."""
+
+
 def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles, *, opening: bool = True) -> str:
     """The answer that goes with a slate; without its opening sentence when something has been said already."""
     cards, outcome = state["slate"], state["outcome"]
@@ -139,7 +143,7 @@ def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles, aske
     after: list[str] = []
     for wish in request.wishes:
         kind = not wish.negative and not wish.is_range and wish.field in roles.genres
-        if kind and len(wish.words.split()) <= 3:
+        if kind and len(wish.words.split()) <= 3 and wish.words.split()[0].lower() not in _PREPOSITIONS:
             before.append(wish.words if wish.words[:1].islower() else wish.words.lower())
         else:
             after.append(wish.words.lower() if wish.field in roles.genres else wish.words)
