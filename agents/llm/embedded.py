@@ -31,6 +31,7 @@ _HEALTH_MISSES = 3
 _STABLE_S = 300.0
 _MEMORY_FACTOR = 1.3
 _WARM_S = 120.0
+_READING = LLMStatus("starting", "the embedded language model is reading its instructions")
 
 
 class EmbeddedChatModel:
@@ -86,10 +87,15 @@ class EmbeddedChatModel:
         return self._status
 
     async def warm(self, prefixes: Sequence[Sequence[Message]]) -> None:
-        """Read prompt beginnings ahead, now or as soon as the model is loaded, and again after a restart."""
+        """Read prompt beginnings ahead, now or as soon as the model is loaded, and again after a restart.
+
+        Until they are read the model counts as starting: an answer would compete with the reading, and both be late.
+        """
         self._prefixes = [list(prefix) for prefix in prefixes][: self._settings.slots]
         if self.available:
-            await self._warm_up()
+            self._status = _READING
+            self._loaded.clear()
+            await self._become_ready()
 
     async def complete_json(
         self,
@@ -163,15 +169,14 @@ class EmbeddedChatModel:
         self._remote = OpenAIChatModel(self._settings_for(self._child))
         warming: asyncio.Task[None] | None = None
         try:
-            self._status = LLMStatus("ready")
-            self._loaded.set()
-            warming = asyncio.create_task(self._warm_up())
+            self._status = _READING
+            warming = asyncio.create_task(self._become_ready())
             return await self._watch(self._child)
         finally:
             if warming is not None:
                 warming.cancel()
                 await asyncio.gather(warming, return_exceptions=True)
-            if self._status.state == "ready":
+            if self._status.state != "failed":
                 self._status = LLMStatus("starting", "the embedded language model has stopped")
             child, remote, self._child, self._remote = self._child, self._remote, None, None
             await child.stop()
@@ -227,6 +232,14 @@ class EmbeddedChatModel:
             return "the embedded language model no longer answers"
         finally:
             ended.cancel()
+
+    async def _become_ready(self) -> None:
+        try:
+            await self._warm_up()
+        finally:
+            if self._status is _READING:
+                self._status = LLMStatus("ready")
+                self._loaded.set()
 
     async def _warm_up(self) -> None:
         async with self._warming:
