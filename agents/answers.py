@@ -152,7 +152,11 @@ def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles, aske
     vein = f" in the vein of {join_words(like)}" if like else ""
     details = list(dict.fromkeys(after))
     return list(dict.fromkeys(before)), vein + (
-        (", " if vein else " ") + ", ".join(details) if details else "" if vein or before else " you may like"
+        (", " if vein or details[0].startswith("no ") else " ") + ", ".join(details)
+        if details
+        else ""
+        if vein or before
+        else " you may like"
     )
 
 
