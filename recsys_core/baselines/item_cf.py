@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from scipy import sparse
 
+from recsys_core.baselines.protocol import FitData, Tell
+from recsys_core.baselines.votes import history_votes
 from recsys_core.errors import DataError
 
 
@@ -76,6 +78,18 @@ class ItemCF:
         )
         return cls(_strongest(matrix, config.neighbours), config)
 
+    @classmethod
+    def fit_data(
+        cls, data: FitData, config: ItemCFConfig | None = None, *, seed: int = 0, tell: Tell | None = None
+    ) -> ItemCF:
+        """:meth:`fit` as every recommender of the comparison has it; nothing in it is random."""
+        return cls.fit(data.offsets, data.items, data.n_items, config)
+
+    @property
+    def parameters(self) -> int:
+        """How many neighbour weights are kept."""
+        return int(self.similarity.nnz)
+
     def scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Votes for every item.
 
@@ -84,18 +98,15 @@ class ItemCF:
 
         Returns:
             float32[len(histories), n_items], each row summing to 1 (all zero without a history).
+
+        Raises:
+            DataError: an item that the catalogue doesn't have.
         """
-        n_items = self.similarity.shape[0]
-        rows, columns, weights = [], [], []
-        for row, history in enumerate(histories):
-            newest = history[-self.config.window :]
-            rows.append(np.full(len(newest), row))
-            columns.append(newest)
-            weights.append(np.arange(len(newest), 0, -1.0) ** -self.config.recency_power)
-        votes = sparse.csr_matrix(
-            (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
-            shape=(len(histories), n_items),
-            dtype=np.float32,
+        votes = history_votes(
+            histories,
+            self.similarity.shape[0],
+            window=self.config.window,
+            recency_power=self.config.recency_power,
         )
         scores = np.asarray((votes @ self.similarity).todense(), dtype=np.float32)
         total = scores.sum(axis=1, keepdims=True)

@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 
 from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig
 from recsys_core.errors import DataError
+from tests.contracts.sequence_scorer import SequenceScorerContract
+
+
+class TestItemCF(SequenceScorerContract):
+    @pytest.fixture
+    def fit(self):
+        return ItemCF.fit_data
 
 
 def test_two_worlds_that_never_meet():
