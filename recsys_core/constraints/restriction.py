@@ -17,18 +17,25 @@ class Restriction:
     Args:
         allowed_leaves: ``bool[R, n_leaves]`` in leaf order.
         leaf_start: per depth, ``int32[nodes + 1]``: first leaf under each node (of the index this belongs to).
+        items: ``int64[R]`` items that each rule allows, where that is fewer than leaves.
     """
 
-    def __init__(self, allowed_leaves: NDArray[np.bool_], leaf_start: Sequence[NDArray[np.int32]]) -> None:
+    def __init__(
+        self,
+        allowed_leaves: NDArray[np.bool_],
+        leaf_start: Sequence[NDArray[np.int32]],
+        items: NDArray[np.int64] | None = None,
+    ) -> None:
         rules, leaves = allowed_leaves.shape
         self.prefix = np.zeros((rules, leaves + 1), dtype=np.int32)
         """``int32[R, n_leaves + 1]``: allowed leaves before each position."""
         np.cumsum(allowed_leaves, axis=1, out=self.prefix[:, 1:])
         self._leaf_start = leaf_start
+        self._items = items
 
     def counts(self) -> NDArray[np.int64]:
         """How many items each rule allows: ``int64[R]``."""
-        return self.prefix[:, -1].astype(np.int64)
+        return self.prefix[:, -1].astype(np.int64) if self._items is None else self._items
 
     def count(self, level: int, nodes: ArrayLike, rows: ArrayLike = 0) -> NDArray[np.int32]:
         """How many allowed leaves lie under each node.

@@ -53,6 +53,9 @@ class BeamSearch:
         orders = [leaf_items if level >= len(model.codes) else _tokens(index, level) for level in range(model.levels)]
         self.node_keys = [table[order] for table, order in zip(tables, orders, strict=True)]
         self.path = _paths(index)
+        counts = np.diff(index.item_leaf_start)
+        self.shared = (counts > 1)[index.leaf_item]
+        """bool[n_leaves]: leaves whose item has other leaves too."""
 
     @torch.inference_mode()
     def search(self, states: Tensor, wish: Tensor, restriction: Restriction, widths: Ints, pool: int) -> Candidates:
@@ -66,7 +69,9 @@ class BeamSearch:
             pool: at most so many items come back a request.
 
         Returns:
-            Items and exact log-probabilities; ties go to the smaller node number, that is to the smaller semantic ID.
+            Items, each once, and log-probabilities: exact for an item of one semantic ID, for an item of several the
+            sum over those that the beam reached. Ties go to the smaller node number, that is to the smaller semantic
+            ID.
         """
         batch = len(states)
         nodes = np.zeros((batch, 1), dtype=np.int32)
@@ -78,6 +83,8 @@ class BeamSearch:
             reached = scores[:, :, None] + _log_softmax(logits)
             reached[~self.restrict_open(restriction, level + 1, children)] = -np.inf
             last = level == self.index.levels - 1
+            if last and self.index.leaves > len(self.index):
+                _merge_leaves(reached, children, self.index.leaf_item, self.shared)
             keep = min(pool if last else int(widths.max()), reached[0].size)
             nodes, scores, parents = _best(reached, children, keep)
             if last:
@@ -102,12 +109,23 @@ class BeamSearch:
         Returns:
             float32[B, M]; -inf at padding.
         """
-        total = np.zeros(items.shape, dtype=np.float32)
+        start = self.index.item_leaf_start
         known = np.maximum(items, 0)
+        first, end = start[known], start[known + 1]
+        total = self._leaf_log_probabilities(states, wish, self.index.item_leaf[known])
+        for further in range(1, int((end - first).max(initial=1))):
+            there = first + further < end
+            leaves = self.index.item_leaves[np.where(there, first + further, first)]
+            total = np.where(there, np.logaddexp(total, self._leaf_log_probabilities(states, wish, leaves)), total)
+        return np.where(items >= 0, total, -np.inf).astype(np.float32)
+
+    def _leaf_log_probabilities(self, states: Tensor, wish: Tensor, leaves: NDArray[np.int32]) -> Floats:
+        """Exact log-probability of each leaf of int32[B, M]."""
+        total = np.zeros(leaves.shape, dtype=np.float32)
         prefix: Tensor | None = None
         for level in range(self.index.levels):
-            nodes = self.path[known, level].astype(np.int32)
-            own = self.path[known, level + 1]
+            nodes = self.path[leaves, level].astype(np.int32)
+            own = self.path[leaves, level + 1]
             children, logits = self._expand(level, nodes, states, wish, prefix)
             # siblings have consecutive numbers, so the own place is the distance from the first
             place = (own - children[:, :, 0])[:, :, None]
@@ -115,7 +133,7 @@ class BeamSearch:
             if level < self.index.levels - 1:
                 chosen = self._code_vectors(level, own)
                 prefix = chosen if prefix is None else prefix + chosen
-        return np.where(items >= 0, total, -np.inf).astype(np.float32)
+        return total
 
     @staticmethod
     def restrict_open(restriction: Restriction, level: int, children: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -156,13 +174,36 @@ def _tokens(index: ConstraintIndex, level: int) -> Tensor:
 
 
 def _paths(index: ConstraintIndex) -> Ints:
-    """Node of each item at each depth: int64[n_items, L + 1]."""
-    leaves = np.asarray(index.item_leaf, dtype=np.int64)
-    columns = [np.zeros(len(index), dtype=np.int64)]
+    """Node of each leaf at each depth: int64[n_leaves, L + 1]."""
+    leaves = np.arange(index.leaves)
+    columns = [np.zeros(len(leaves), dtype=np.int64)]
     columns += [
         np.searchsorted(index.leaf_low[level], leaves, side="right") - 1 for level in range(1, index.levels + 1)
     ]
     return np.stack(columns, axis=1)
+
+
+def _merge_leaves(
+    reached: Floats, leaves: NDArray[np.int32], leaf_item: NDArray[np.int32], shared: NDArray[np.bool_]
+) -> None:
+    """Give one leaf of each item what all its leaves have come to, and close the others; in place.
+
+    Args:
+        reached: float32[B, W, F] log-probabilities of leaves.
+        leaves: int32[B, W, F], -1 where there is none.
+        leaf_item: int32[n_leaves].
+        shared: bool[n_leaves], which leaves have a fellow at all; only these are looked at.
+    """
+    rows, beams, places = np.nonzero(np.isfinite(reached) & shared[leaves])
+    if not len(rows):
+        return
+    keys = rows * np.int64(len(leaf_item)) + leaf_item[leaves[rows, beams, places]]
+    order = np.argsort(keys, kind="stable")
+    rows, beams, places, keys = rows[order], beams[order], places[order], keys[order]
+    opens = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    together = np.logaddexp.reduceat(reached[rows, beams, places], opens)
+    reached[rows, beams, places] = -np.inf
+    reached[rows[opens], beams[opens], places[opens]] = together
 
 
 def _log_softmax(logits: Floats) -> Floats:

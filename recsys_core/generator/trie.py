@@ -25,7 +25,7 @@ class TrieTensors(NamedTuple):
         parent: per level, int64[nodes at depth l + 1], the parent of each child.
         token: per level, int64[nodes at depth l + 1], row of the level's output table.
         prefix: per level, int64[nodes at depth l, l], the tokens that lead to each node.
-        node: int64[n_items, L + 1], the node of each item at each depth.
+        node: int64[n_items, L + 1], the node of each item's main leaf at each depth.
         leaf_item: int64[n_leaves].
     """
 
@@ -96,11 +96,35 @@ def _log_probabilities(
                 wish[:, None, :].expand(-1, len(prefix), -1),
                 vectors,
             )
-            logits = torch.einsum("bcd,cd->bc", at_nodes[:, parent], keys[level][token])
+            logits = _child_logits(at_nodes, parent, keys[level][token])
         highest = logits.new_full((len(states), len(prefix)), -torch.inf)
         highest = highest.scatter_reduce(1, parent.expand_as(logits), logits, "amax")
         mass = torch.zeros_like(highest).scatter_add_(1, parent.expand_as(logits), (logits - highest[:, parent]).exp())
         total = (total - highest - mass.log())[:, parent] + logits
-    by_item = torch.empty_like(total)
-    by_item[:, trie.leaf_item] = total
-    return by_item
+    items = len(trie.node)
+    if items == len(trie.leaf_item):
+        by_item = torch.empty_like(total)
+        by_item[:, trie.leaf_item] = total
+        return by_item
+    owner = trie.leaf_item.expand_as(total)
+    best = total.new_full((len(total), items), -torch.inf).scatter_reduce(1, owner, total, "amax")
+    mass = torch.zeros_like(best).scatter_add_(1, owner, (total - best[:, trie.leaf_item]).exp())
+    return best + mass.log()
+
+
+def _child_logits(queries: Tensor, parent: Tensor, keys: Tensor) -> Tensor:
+    """Each node's query against its children's keys: float32[B, nodes, d], int64[C], float32[C, d] to float32[B, C].
+
+    Children of a node are neighbours, so a matrix product a node does it; the nodes are padded to the widest unless
+    that would mostly multiply padding.
+    """
+    nodes = queries.shape[1]
+    widths = torch.bincount(parent, minlength=nodes)
+    widest = int(widths.max())
+    if nodes * widest > 16 * len(parent):
+        return torch.einsum("bcd,cd->bc", queries[:, parent], keys)
+    first = widths.cumsum(0) - widths
+    place = torch.arange(len(parent)) - first[parent]
+    padded = keys.new_zeros(nodes, widest, keys.shape[1])
+    padded[parent, place] = keys
+    return torch.bmm(queries.transpose(0, 1), padded.transpose(1, 2))[parent, :, place].T

@@ -90,6 +90,70 @@ class TestShapes:
         assert ConstraintIndex.build(sids).nbytes / len(sids) < 60
 
 
+class TestSeveralLeavesOfAnItem:
+    SIDS = np.array([[2, 7], [0, 1], [2, 3], [0, 0], [2, 7]])
+    ITEMS = np.array([1, 0, 2, 1, 1])
+    """Item 1 has [2, 7] (its first, given twice) and [0, 0]."""
+
+    def test_items_leaves_and_groups_are_counted_apart(self):
+        index = ConstraintIndex.build(self.SIDS, items=self.ITEMS)
+        assert (len(index), index.leaves) == (3, 4)
+        assert index.leaf_item.tolist() == [1, 0, 2, 1]
+        assert index.item_leaf_start.tolist() == [0, 1, 3, 4]
+        assert index.item_leaves.tolist() == [1, 3, 0, 2]
+        assert index.item_leaf.tolist() == [1, 3, 2], "the main leaf is that of the first SID given, not the smallest"
+        assert index.sids().tolist() == [[0, 1], [2, 7], [2, 3]]
+        assert index.leaf_sids().tolist() == [[0, 0], [0, 1], [2, 3], [2, 7]]
+
+    def test_every_leaf_leads_to_its_item(self):
+        index = ConstraintIndex.build(self.SIDS, items=self.ITEMS)
+        assert index.lookup(self.SIDS).tolist() == self.ITEMS.tolist()
+
+    def test_a_rule_on_an_item_opens_and_closes_all_its_leaves(self):
+        index = ConstraintIndex.build(self.SIDS, items=self.ITEMS)
+        rules = index.restrict(np.array([[False, True, False], [True, False, True]]))
+        assert rules.open(2, np.arange(4), 0).tolist() == [True, False, False, True]
+        assert rules.open(2, np.arange(4), 1).tolist() == [False, True, True, False]
+        assert rules.counts().tolist() == [1, 2], "items, not leaves"
+
+    def test_one_leaf_each_is_the_ordinary_index(self):
+        plain, given = ConstraintIndex.build(SIDS), ConstraintIndex.build(SIDS, items=np.arange(4))
+        assert plain.leaves == len(plain) == 4
+        assert all((a == b).all() for a, b in zip(plain._arrays().values(), given._arrays().values(), strict=True))
+        swapped = ConstraintIndex.build(SIDS, items=[3, 2, 1, 0])
+        assert swapped.sids().tolist() == SIDS[::-1].tolist()
+
+    def test_saving_keeps_main_leaves(self, tmp_path):
+        built = ConstraintIndex.build(self.SIDS, items=self.ITEMS)
+        built.save(tmp_path)
+        loaded = ConstraintIndex.load(tmp_path)
+        assert (len(loaded), loaded.leaves) == (3, 4)
+        assert loaded.item_leaf.tolist() == built.item_leaf.tolist()
+        assert loaded.item_leaf_start.tolist() == built.item_leaf_start.tolist()
+
+    def test_one_sid_for_two_items_is_refused_by_name(self):
+        with pytest.raises(BuildError, match=r"'a' and 'b' share the SID \[2, 7\].*1 duplicates"):
+            ConstraintIndex.build([[2, 7], [2, 7], [2, 7], [0, 1]], ["a", "b"], items=[0, 0, 1, 1])
+
+    @pytest.mark.parametrize(
+        ("items", "sentence"),
+        [
+            ([0, 2, 2], "item 1 has no SID"),
+            ([0, 5, 1], "item 5 of 3 SIDs"),
+            ([0, -1, 1], "belongs to item -1"),
+            ([0, 1], r"int\[3\]"),
+            ([0.0, 1.0, 2.0], "whole number"),
+        ],
+    )
+    def test_items_that_do_not_fit(self, items, sentence):
+        with pytest.raises(BuildError, match=sentence):
+            ConstraintIndex.build([[1, 2], [3, 4], [5, 6]], items=items)
+
+    def test_a_bad_token_names_the_item_of_its_row(self):
+        with pytest.raises(BuildError, match="'y' has token -3"):
+            ConstraintIndex.build([[1, 2], [1, 4], [1, -3]], ["x", "y"], items=[0, 1, 1])
+
+
 class TestRefusals:
     def test_duplicates_name_both_items(self):
         with pytest.raises(BuildError, match=r"'b' and 'd' share the SID \[3, 4\].*1 duplicates"):
@@ -164,6 +228,6 @@ class TestFiles:
     def test_another_layout_says_what_to_run(self, tmp_path):
         ConstraintIndex.build(SIDS).save(tmp_path)
         header = tmp_path / "index.json"
-        header.write_text(header.read_text(encoding="utf-8").replace('"layout": 1', '"layout": 9'), encoding="utf-8")
+        header.write_text(header.read_text(encoding="utf-8").replace('"layout": 2', '"layout": 9'), encoding="utf-8")
         with pytest.raises(ReleaseError, match="layout 9; run `sidra build`"):
             ConstraintIndex.load(tmp_path)
