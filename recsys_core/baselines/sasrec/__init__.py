@@ -1,0 +1,1 @@
+"""SASRec: a causal transformer over item ids that scores the whole catalogue."""
