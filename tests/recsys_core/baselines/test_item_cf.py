@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig
+from recsys_core.baselines import item_cf
+from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig, tuned_item_cf
+from recsys_core.baselines.protocol import ndcg, validation_ranks
 from recsys_core.errors import DataError
+from tests.contracts.fit_data import small_fit_data
 from tests.contracts.sequence_scorer import SequenceScorerContract
 
 
@@ -69,3 +72,16 @@ def test_no_history_gives_no_votes_and_a_file_survives_saving(tmp_path):
     (tmp_path / "cf.npz").write_bytes(b"broken")
     with pytest.raises(DataError, match="sidra build"):
         ItemCF.load(tmp_path / "cf.npz")
+
+
+def test_the_chosen_settings_are_the_best_of_those_tried(monkeypatch):
+    for name, grid in (("REACH", (2, 10)), ("REACH_DECAY", (0.9,)), ("NEIGHBOURS", (3, 50)), ("RECENCY", (0.5, 1.5))):
+        monkeypatch.setattr(item_cf, f"GRID_{name}", grid)
+    data, told = small_fit_data(2), []
+    choice = tuned_item_cf(data, lambda *event: told.append(event))
+    assert len(choice.tried) == 2 + 4
+    assert told[-1] == ("item-CF: choosing settings", 6, 6)
+    assert choice.ndcg == max(value for _, value in choice.tried[2:])
+    # a file of neighbours keeps no settings: those chosen must give the same result when it is fitted afresh
+    again = ItemCF.fit_data(data, choice.config)
+    assert ndcg(validation_ranks(again, data)) == pytest.approx(choice.ndcg)
