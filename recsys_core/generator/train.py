@@ -218,8 +218,15 @@ def _step(
     instruction = model.instruct(sentence, (rows >= 0) | (own >= 0))
     item_vectors = model.item_vectors()
     states: torch.Tensor = model(torch.from_numpy(batch.history), instruction, item_vectors)
-    wish = instruction.wish[:, None, :].expand(-1, targets.shape[1], -1)
-    value = loss(states[wanted], wish[wanted], targets[wanted], item_vectors, generator)
+    places = wanted.flatten().nonzero()[:, 0]
+    owner = torch.div(places, targets.shape[1], rounding_mode="floor")
+    value = loss(
+        states.flatten(0, 1).index_select(0, places),
+        instruction.wish.index_select(0, owner),
+        targets.flatten()[places],
+        item_vectors,
+        generator,
+    )
     ground_rows, means = ground
     if len(ground_rows) and config.grounding_weight > 0:
         spoken = wordings[torch.from_numpy(ground_rows)]
