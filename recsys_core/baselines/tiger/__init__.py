@@ -1,0 +1,1 @@
+"""TIGER: an encoder-decoder that generates semantic IDs token by token."""
