@@ -1,0 +1,5 @@
+"""The ``lm`` generator family: a causal language model whose vocabulary holds words, codes and items.
+
+It is trained with factored rows and saved as a stock model in transformers layout, so that vLLM and
+``AutoModelForCausalLM`` open it without code of ours. Nothing is imported here: every module needs torch or transformers.
+"""

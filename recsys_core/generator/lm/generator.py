@@ -1,0 +1,152 @@
+"""The ``lm`` generator as a part of a release: saved in transformers layout, loaded, asked in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from recsys_core.constraints.index import ConstraintIndex
+from recsys_core.errors import ReleaseError
+from recsys_core.generator.lm.engine import LmEngine, Prompts
+from recsys_core.generator.lm.model import LmModel
+from recsys_core.generator.lm.search import Found, LmSearch
+from recsys_core.generator.lm.vocabulary import LmVocabulary
+from recsys_core.generator.trie import TrieTensors
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+EXACT_PREFIXES = 2048
+"""Up to so many prefixes all items are scored exactly; beyond, :meth:`LmGenerator.scores` searches."""
+
+SCORE_BEAM = 64
+"""Beam of that search."""
+
+SCORE_POOL = 500
+"""Items that it scores."""
+
+
+def save_lm(model: LmModel, vocabulary: LmVocabulary, folder: Path) -> None:
+    """Fold and write: ``config.json``, ``model.safetensors``, the tokenizer's files and ``sidra_lm.json``.
+
+    The folder is an ordinary causal LM: ``AutoModelForCausalLM`` and vLLM open it without code of ours.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.fold().save_pretrained(folder)
+    vocabulary.save(folder)
+
+
+class LmGenerator:
+    """Scores and searches semantic IDs for batches of requests; instructions are read as text.
+
+    Args:
+        causal: a stock causal LM.
+        vocabulary: its tokens.
+        index: of the same semantic IDs.
+    """
+
+    def __init__(self, causal: PreTrainedModel, vocabulary: LmVocabulary, index: ConstraintIndex) -> None:
+        self.vocabulary = vocabulary
+        self.index = index
+        self.engine = LmEngine(causal, vocabulary.layout)
+        self.beam = LmSearch(self.engine, index)
+        self.trie = TrieTensors.from_index(index, hybrid=vocabulary.layout.hybrid)
+        self.sids: NDArray[np.int32] = index.sids()
+        self.parameters = sum(p.numel() for p in causal.parameters())
+
+    @classmethod
+    def load(cls, folder: Path, index: ConstraintIndex, *, device: str = "cpu") -> LmGenerator:
+        """Open what :func:`save_lm` wrote.
+
+        Args:
+            folder: in transformers layout.
+            index: of the same semantic IDs.
+            device: where the model runs.
+
+        Raises:
+            ReleaseError: a file is missing, damaged, or doesn't fit the index.
+        """
+        vocabulary = LmVocabulary.load(folder)
+        try:
+            causal = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
+            )
+        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ReleaseError(f"{folder}: the generator can't be loaded ({error}); run `sidra build` again") from error
+        layout = vocabulary.layout
+        rows = int(causal.get_output_embeddings().weight.shape[0])
+        if (layout.n_items, layout.levels, layout.size) != (len(index), index.levels, rows):
+            raise ReleaseError(
+                f"{folder}: the generator knows {layout.n_items} items on {layout.levels} levels and {rows} tokens, "
+                f"the constraint index {len(index)} items on {index.levels} levels; run `sidra build` again"
+            )
+        return cls(causal.to(device), vocabulary, index)
+
+    def encode(self, histories: Sequence[Ints], instructions: Sequence[str]) -> Prompts:
+        """Read instructions and histories.
+
+        Args:
+            histories: item indices per request, newest last.
+            instructions: plain words per request; blank means none.
+        """
+        return self.engine.read(self.vocabulary.encode(instructions), histories)
+
+    def search(
+        self, encoded: Prompts, allowed: NDArray[np.bool_], widths: Ints, pool: int
+    ) -> tuple[Found, dict[str, float]]:
+        """Beam search under one rule a request.
+
+        Args:
+            encoded: from :meth:`encode`.
+            allowed: bool[B, n_items].
+            widths: int64[B], beam of each request.
+            pool: at most so many items come back a request.
+
+        Returns:
+            What was found, and milliseconds spent on rules and on the search.
+        """
+        started = time.perf_counter()
+        restriction = self.index.restrict(allowed)
+        ruled = time.perf_counter()
+        found = self.beam.search(encoded, restriction, widths, pool)
+        timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
+        return found, timings
+
+    def log_probabilities(self, encoded: Prompts, items: Ints) -> Floats:
+        """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""
+        return self.beam.log_probabilities(encoded, items)
+
+    def scores(self, histories: list[Ints], instructions: Sequence[str] | None = None) -> Floats:
+        """Log-probability of every item after each history: float32[B, n_items].
+
+        Exact in the hybrid layout and wherever there are at most :data:`EXACT_PREFIXES` prefixes; else -inf for items
+        that a beam of :data:`SCORE_BEAM` doesn't reach.
+
+        Args:
+            histories: item indices per user, newest last; may be empty.
+            instructions: plain words per user; none when left out.
+        """
+        words = instructions or [""] * len(histories)
+        parts = [self._scores(histories[s : s + 64], words[s : s + 64]) for s in range(0, len(histories), 64)]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.index)), np.float32)
+
+    def _scores(self, histories: list[Ints], instructions: Sequence[str]) -> Floats:
+        encoded = self.encode(histories, instructions)
+        if max(len(prefix) for prefix in self.trie.prefix) <= EXACT_PREFIXES:
+            exact = self.engine.all_log_probabilities(encoded, self.trie)
+            return np.asarray(exact.cpu().numpy(), dtype=np.float32)
+        free = np.ones((len(histories), len(self.index)), dtype=bool)
+        widths = np.full(len(histories), SCORE_BEAM, dtype=np.int64)
+        found, _ = self.search(encoded, free, widths, SCORE_POOL)
+        scores = np.full(free.shape, -np.inf, dtype=np.float32)
+        real = found.items >= 0
+        rows = np.broadcast_to(np.arange(len(histories))[:, None], real.shape)
+        scores[rows[real], found.items[real]] = found.log_probability[real]
+        return scores

@@ -1,0 +1,252 @@
+"""The language model as it is trained, and how it folds into a stock causal LM.
+
+Logits of semantic-ID tokens are cosines times a learned factor (measured: without that a small generator loses a third
+of its recall), and an item's vector is learned + projected content + its code vectors. No stock architecture has either,
+but both fold into plain weights: the final RMSNorm's weight is held at 1, so every state has length sqrt(d), and the
+rows of ``lm_head`` are unit vectors times factor / sqrt(d); the rows of ``embed_tokens`` are the sums. What is saved is
+an ordinary Llama (or whatever the pretrained model was), with the same logits.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaModel, PreTrainedModel
+
+from recsys_core.errors import ConfigError
+from recsys_core.generator.lm.config import LmConfig
+from recsys_core.generator.lm.vocabulary import TokenLayout
+
+MAX_LOG_SCALE = 4.6
+"""Factors stay under 100."""
+
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+"""Architectures that end in a plain RMSNorm and an output layer without bias (SmolLM2 is a ``llama``)."""
+
+
+class Base(NamedTuple):
+    """Where training starts from.
+
+    Attributes:
+        backbone: transformer without embeddings and output layer.
+        text_in: float32[text_tokens, d], input rows of words and marks.
+        text_out: float32[text_tokens, d], output rows of words and marks, for a final norm without weight.
+    """
+
+    backbone: PreTrainedModel
+    text_in: Tensor
+    text_out: Tensor
+
+
+def base_from_scratch(config: LmConfig, layout: TokenLayout, levels: int) -> Base:
+    """A small Llama with random weights (under torch's current seed).
+
+    Raises:
+        ConfigError: heads don't divide the width.
+    """
+    if config.width % (2 * config.heads):
+        raise ConfigError(
+            f"generator.lm.width={config.width} is no even multiple of generator.lm.heads={config.heads}; "
+            "rotary positions need heads of even size"
+        )
+    llama = LlamaConfig(
+        vocab_size=1,
+        hidden_size=config.width,
+        intermediate_size=config.feed_forward,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        head_dim=config.width // config.heads,
+        max_position_embeddings=layout.text_limit + layout.window + levels + 2,
+        tie_word_embeddings=False,
+        bos_token_id=layout.begin,
+        eos_token_id=layout.end,
+        pad_token_id=None,
+    )
+    llama._attn_implementation = "sdpa"
+    rows = torch.randn(2, layout.text_tokens, config.width) * 0.02
+    return Base(LlamaModel(llama), rows[0], rows[1])
+
+
+def base_from_pretrained(name: str, layout: TokenLayout) -> Base:
+    """A pretrained causal LM, its final norm's weight moved into the output rows.
+
+    Args:
+        name: folder or hub name.
+        layout: of its tokenizer, extended.
+
+    Raises:
+        ConfigError: it can't be loaded, or isn't one of :data:`FAMILIES`.
+    """
+    try:
+        causal = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, attn_implementation="sdpa")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"generator.lm.pretrained={name!r} can't be loaded ({error})") from error
+    if causal.config.model_type not in FAMILIES:
+        raise ConfigError(
+            f"generator.lm.pretrained={name!r} is of the family {causal.config.model_type!r}, whose final norm can't "
+            f"be folded; choose one of {', '.join(FAMILIES)}"
+        )
+    backbone = causal.base_model
+    norm = backbone.norm
+    known = min(layout.text_tokens, causal.get_input_embeddings().weight.shape[0])
+    text_in = causal.get_input_embeddings().weight.detach()[:known].clone()
+    text_out = causal.get_output_embeddings().weight.detach()[:known] * norm.weight.detach()
+    missing = layout.text_tokens - known
+    text_in = torch.cat([text_in, text_in.mean(0, keepdim=True).expand(missing, -1)])
+    text_out = torch.cat([text_out, text_out.mean(0, keepdim=True).expand(missing, -1)])
+    return Base(backbone, text_in, text_out)
+
+
+class LmModel(nn.Module):
+    """A transformer with factored input and output rows.
+
+    Args:
+        config: shape.
+        layout: of the tokens.
+        base: where training starts from.
+        sids: int64[n_items, L].
+        content: float32[n_items, d_c], centred unit rows; d_c may be 0.
+    """
+
+    sids: Tensor
+    content: Tensor
+
+    def __init__(self, config: LmConfig, layout: TokenLayout, base: Base, sids: Tensor, content: Tensor) -> None:
+        super().__init__()
+        self.config = config
+        self.layout = layout
+        self.backbone = base.backbone
+        width = base.text_in.shape[1]
+        self.width = width
+        self.backbone.set_input_embeddings(nn.Embedding(1, width))
+        self.backbone.get_input_embeddings().weight.requires_grad_(False)
+        self.backbone.norm.weight.data.fill_(1.0)
+        self.backbone.norm.weight.requires_grad_(False)
+        self.register_buffer("sids", sids.long(), persistent=False)
+        self.register_buffer("content", content.float(), persistent=False)
+        self.text_in = nn.Parameter(base.text_in.clone())
+        self.text_out = nn.Parameter(base.text_out.clone())
+        spread = float(base.text_in.std())
+        self.codes = nn.ModuleList(_table(size, width, spread) for size in layout.code_sizes)
+        self.items = _table(layout.n_items, width, spread)
+        self.content_in = _projection(content.shape[1], width, spread)
+        self.codes_out = nn.ModuleList()
+        self.items_out: nn.Embedding | None = None
+        self.content_out: nn.Linear | None = None
+        if not config.shared_vectors:
+            self.codes_out.extend(_table(size, width, spread) for size in layout.code_sizes)
+            self.items_out = _table(layout.n_items, width, spread)
+            self.content_out = _projection(content.shape[1], width, spread)
+        # logs of the factors, one a level and one for the auxiliary softmax over all items
+        self.log_scales = nn.Parameter(torch.full((layout.levels + 1,), config.start_scale).log())
+        self.dropout = nn.Dropout(config.dropout)
+        for block in self.backbone.layers:
+            # stock blocks have no dropout on what they add; a hook gives them one while training
+            block.self_attn.register_forward_hook(self._drop)
+            block.mlp.register_forward_hook(self._drop)
+
+    def _drop(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (self.dropout(output[0]), *output[1:])
+        return self.dropout(output)
+
+    def item_inputs(self) -> Tensor:
+        """Input rows of items: float32[n_items, d]."""
+        rows = _with_content(self.items, self.content_in, self.content)
+        for level, table in enumerate(self.codes):
+            rows = rows + table(self.sids[:, level])
+        return rows
+
+    def input_rows(self) -> Tensor:
+        """Input rows of all tokens: float32[V, d]."""
+        return torch.cat([self.text_in, *(table.weight for table in self.codes), self.item_inputs()])
+
+    def code_outputs(self, level: int) -> Tensor:
+        """Output rows of a level's codes, without its factor: float32[codes, d], length 1 / sqrt(d)."""
+        table = self.codes[level] if self.config.shared_vectors else self.codes_out[level]
+        return functional.normalize(table.weight, dim=-1) / math.sqrt(self.width)
+
+    def item_outputs(self) -> Tensor:
+        """Output rows of items, without a factor: float32[n_items, d], length 1 / sqrt(d)."""
+        if self.items_out is None or self.content_out is None:
+            rows = _with_content(self.items, self.content_in, self.content)
+        else:
+            rows = _with_content(self.items_out, self.content_out, self.content)
+        return functional.normalize(rows, dim=-1) / math.sqrt(self.width)
+
+    def scale(self, level: int) -> Tensor:
+        """Factor on the cosines of a level; ``layout.levels`` is the auxiliary softmax."""
+        return self.log_scales[level].clamp(max=MAX_LOG_SCALE).exp()
+
+    def output_rows(self) -> Tensor:
+        """Output rows of all tokens, factors included: float32[V, d]."""
+        layout = self.layout
+        codes = [self.code_outputs(level) * self.scale(level) for level in range(len(layout.code_sizes))]
+        # in the pure layout items are never answered with, and their rows carry the auxiliary softmax's factor
+        items = self.item_outputs() * self.scale(layout.levels - 1 if layout.hybrid else layout.levels)
+        return torch.cat([self.text_out, *codes, items])
+
+    def forward(self, tokens: Tensor, position: Tensor, sees: Tensor) -> Tensor:
+        """States after each token.
+
+        Args:
+            tokens: int64[R, T].
+            position: int64[R, T].
+            sees: bool[R, 1, T, T].
+
+        Returns:
+            [R, T, d], each of length sqrt(d).
+        """
+        inputs = self.dropout(functional.embedding(tokens, self.input_rows()))
+        states: Tensor = self.backbone(
+            inputs_embeds=inputs, position_ids=position, attention_mask=sees, use_cache=False
+        ).last_hidden_state
+        return states
+
+    @torch.no_grad()
+    def fold(self) -> PreTrainedModel:
+        """The same model as a stock causal LM, in float32 on the processor, in evaluation mode."""
+        config = copy.deepcopy(self.backbone.config)
+        config.vocab_size, config.tie_word_embeddings = self.layout.size, False
+        config.bos_token_id, config.eos_token_id, config.pad_token_id = (
+            self.layout.begin,
+            self.layout.end,
+            self.layout.pad,
+        )
+        config.dtype = torch.float32
+        # made without weights: drawing random ones would cost time and move the random state of training
+        with torch.device("meta"):
+            causal = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+        weights = {f"model.{n}": t.detach().float().cpu() for n, t in self.backbone.state_dict().items()}
+        weights["model.embed_tokens.weight"] = self.input_rows().detach().float().cpu()
+        weights["lm_head.weight"] = self.output_rows().detach().float().cpu()
+        causal.load_state_dict({n: t.clone() for n, t in weights.items()}, strict=True, assign=True)
+        # not part of the weights, and left empty by the line above
+        causal.base_model.rotary_emb = type(causal.base_model.rotary_emb)(config)
+        stock: PreTrainedModel = causal.eval().requires_grad_(False)
+        return stock
+
+
+def _table(rows: int, width: int, spread: float) -> nn.Embedding:
+    table = nn.Embedding(rows, width)
+    nn.init.normal_(table.weight, std=spread)
+    return table
+
+
+def _projection(content: int, width: int, spread: float) -> nn.Linear:
+    projection = nn.Linear(content, width, bias=False)
+    if content:
+        # unit rows in, so each output starts with the spread of a learned row or, from scratch, of a default layer
+        nn.init.normal_(projection.weight, std=max(spread, 1 / math.sqrt(3 * content)))
+    return projection
+
+
+def _with_content(table: nn.Embedding, projection: nn.Linear, content: Tensor) -> Tensor:
+    rows: Tensor = table.weight
+    return rows + projection(content) if content.shape[1] else rows

@@ -1,0 +1,151 @@
+"""Beam search down the constraint index with a stock causal LM, for a batch of requests with their own rules.
+
+As in the compact family: what a rule forbids is closed inside the search, a prefix is kept only when an allowed item
+lies under it, and log-probabilities are those over the whole catalogue, whatever the rule.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recsys_core.constraints.index import ConstraintIndex
+from recsys_core.constraints.restriction import Restriction
+from recsys_core.generator.lm.engine import LmEngine, Prompts
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Attributes:
+        items: int64[B, P] item indices, best first, -1 where there are no more.
+        log_probability: float32[B, P], -inf where there are no more.
+        forwarded: prefixes that went through the model, padding included.
+    """
+
+    items: Ints
+    log_probability: Floats
+    forwarded: int
+
+
+class _Expanded(NamedTuple):
+    """All children of some nodes: int32[B, W, F] (-1 = padding) and log-probability given the node, -inf at padding."""
+
+    nodes: NDArray[np.int32]
+    log_probability: Floats
+
+
+class LmSearch:
+    """An engine and an index, ready to be searched.
+
+    Args:
+        engine: of the same semantic IDs.
+        index: of the catalogue.
+    """
+
+    def __init__(self, engine: LmEngine, index: ConstraintIndex) -> None:
+        self.engine = engine
+        self.index = index
+        tokens = [np.asarray(t, dtype=np.int64) for t in index.child_token]
+        if engine.layout.hybrid:
+            tokens[-1] = np.asarray(index.leaf_item, dtype=np.int64)
+        self.tokens = tokens
+        # rows in the order of the nodes: the children of a node are then neighbours in memory
+        self.rows = [
+            rows[torch.from_numpy(token).to(rows.device)] for rows, token in zip(engine.rows, tokens, strict=True)
+        ]
+        leaves = np.asarray(index.item_leaf, dtype=np.int64)
+        starts = [index.leaf_low[level] for level in range(1, index.levels + 1)]
+        self.path = np.stack(
+            [np.zeros_like(leaves), *(np.searchsorted(s, leaves, side="right") - 1 for s in starts)], axis=1
+        )
+
+    @torch.inference_mode()
+    def search(self, prompts: Prompts, restriction: Restriction, widths: Ints, pool: int) -> Found:
+        """Find the most probable allowed items of each request.
+
+        Args:
+            prompts: B requests.
+            restriction: one rule a request, in order.
+            widths: int64[B], how many prefixes each request keeps at each level.
+            pool: at most so many items come back a request.
+
+        Returns:
+            Items and exact log-probabilities; ties go to the smaller semantic ID.
+        """
+        batch = len(prompts.states)
+        rows = np.arange(batch)[:, None]
+        nodes, scores = np.zeros((batch, 1), np.int32), np.zeros((batch, 1), np.float32)
+        prefixes = np.zeros((batch, 1, 0), dtype=np.int64)
+        forwarded = 0
+        for level in range(self.index.levels):
+            expanded = self._expand(level, nodes, prompts, prefixes)
+            forwarded += nodes.size if level else 0
+            reached = scores[:, :, None] + expanded.log_probability
+            reached[~restriction.open(level + 1, expanded.nodes, rows[:, :, None])] = -np.inf
+            last = level == self.index.levels - 1
+            keep = min(pool if last else int(widths.max(initial=1)), reached[0].size)
+            nodes, scores, parents = _best(reached, expanded.nodes, keep)
+            if last:
+                break
+            beyond = np.arange(keep)[None, :] >= widths[:, None]
+            nodes, scores = np.where(beyond, -1, nodes), np.where(beyond, -np.inf, scores).astype(np.float32)
+            chosen = self.tokens[level][np.maximum(nodes, 0)]
+            prefixes = np.concatenate([prefixes[rows, parents], chosen[:, :, None]], axis=2)
+        items = np.where(nodes >= 0, self.index.leaf_item[np.maximum(nodes, 0)], -1).astype(np.int64)
+        return Found(items, scores, forwarded)
+
+    @torch.inference_mode()
+    def log_probabilities(self, prompts: Prompts, items: Ints) -> Floats:
+        """Exact log-probability of given items, without a search.
+
+        Args:
+            prompts: B requests.
+            items: int64[B, M] item indices; -1 is padding.
+
+        Returns:
+            float32[B, M]; -inf at padding.
+        """
+        known = np.maximum(items, 0)
+        total = np.zeros(items.shape, dtype=np.float32)
+        prefixes = np.zeros((*items.shape, 0), dtype=np.int64)
+        for level in range(self.index.levels):
+            own = self.path[known, level + 1]
+            expanded = self._expand(level, self.path[known, level].astype(np.int32), prompts, prefixes)
+            # siblings have consecutive numbers, so the own place is the distance from the first
+            place = (own - expanded.nodes[:, :, 0])[:, :, None]
+            total += np.take_along_axis(expanded.log_probability, place, axis=2)[:, :, 0]
+            prefixes = np.concatenate([prefixes, self.tokens[level][own][:, :, None]], axis=2)
+        return np.where(items >= 0, total, -np.inf).astype(np.float32)
+
+    def _expand(self, level: int, nodes: NDArray[np.int32], prompts: Prompts, prefixes: Ints) -> _Expanded:
+        children, _ = self.index.children(level, nodes)
+        if level == 0:
+            states: Tensor = prompts.states[:, None, :].expand(-1, nodes.shape[1], -1)
+        else:
+            states = self.engine.prefix_states(prompts, torch.from_numpy(prefixes))
+        gathered = self.rows[level][torch.from_numpy(np.maximum(children, 0)).to(states.device)]
+        logits = torch.matmul(gathered, states[..., None])[..., 0]
+        padding = torch.from_numpy(children < 0).to(states.device)
+        # closed beams have no children at all: their rows stay -inf instead of becoming "not a number"
+        normalised = torch.log_softmax(logits.masked_fill(padding, -1e30), dim=-1).masked_fill(padding, -torch.inf)
+        return _Expanded(children, normalised.cpu().numpy())
+
+
+def _best(
+    reached: Floats, children: NDArray[np.int32], keep: int
+) -> tuple[NDArray[np.int32], Floats, NDArray[np.int64]]:
+    """The ``keep`` best children of each row: nodes int32[B, keep], scores, and the beam each came from."""
+    batch, _, fan = reached.shape
+    scores, nodes = reached.reshape(batch, -1), children.reshape(batch, -1)
+    order = np.lexsort((nodes, -scores), axis=1)[:, :keep]
+    scores, nodes = np.take_along_axis(scores, order, axis=1), np.take_along_axis(nodes, order, axis=1)
+    nodes = np.where(np.isfinite(scores), nodes, -1).astype(np.int32)
+    return nodes, scores, (order // fan).astype(np.int64)
