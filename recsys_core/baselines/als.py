@@ -22,10 +22,10 @@ from recsys_core.errors import ConfigError
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-GRID_ALPHA = (1.0, 5.0, 20.0)
-GRID_REGULARIZATION = (0.01, 1.0, 10.0)
+GRID_ALPHA = (5.0, 20.0, 80.0)
+GRID_REGULARIZATION = (0.01, 1.0, 30.0)
 GRID_FACTORS = (64, 128, 256)
-GRID_RECENCY = (0.0, 0.5, 1.0)
+GRID_RECENCY = (0.0, 0.5, 1.0, 1.5)
 _CHUNK = 128
 
 
@@ -38,7 +38,7 @@ class AlsConfig(BaseModel):
     """Width of user and item factors."""
     regularization: float = Field(default=1.0, gt=0)
     """L2 penalty on the factors."""
-    alpha: float = Field(default=5.0, gt=0)
+    alpha: float = Field(default=20.0, gt=0)
     """Confidence that each interaction adds to the 1 of every pair."""
     iterations: PositiveInt = 15
     """How often users and items are solved in turns."""
