@@ -1,7 +1,7 @@
-"""The two shapes of a semantic ID, each chosen by name.
+"""The two shapes of a semantic ID, over codes from any quantizer.
 
-``hybrid``: a short prefix of residual codes, then one token that only this item has. ``pure``: residual codes all the
-way, then a last level that counts the items which share them.
+``hybrid``: a short prefix of codes, then one token that only this item has. ``pure``: codes all the way, then a last
+level that counts the items which share them.
 """
 
 from __future__ import annotations
@@ -9,59 +9,53 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_core.errors import BuildError, ConfigError, ReleaseError
-from recsys_core.sids.protocol import Sids, Vectors
-from recsys_core.sids.quality import SidQuality, SidThresholds, measure_quality
-from recsys_core.sids.residual_kmeans import ResidualKMeans, ResidualKMeansConfig, checked_vectors
+from recsys_core.sids.config import QUANTIZERS, SidConfig, make_quantizer
+from recsys_core.sids.protocol import Codes, Quantizer, Sids, Vectors
+from recsys_core.sids.quality import SidQuality, measure_quality
+from recsys_core.sids.residual_kmeans import ResidualKMeans, ResidualKMeansConfig
+from recsys_core.sids.shape import CodebookShape, finite_vectors
 
-HYBRID_CODES = ResidualKMeansConfig(levels=1, items_per_code=16)
-"""One level of about 16 items a code: 64 codes for MovieLens-100K, 256 from 4,096 items on."""
-
-PURE_CODES = ResidualKMeansConfig(levels=3, items_per_code=4)
-"""Three levels of 256 codes from 1,024 items on, fewer below."""
-
-
-class SidConfig(BaseModel):
-    """Which semantic IDs a build makes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    layout: Literal["hybrid", "pure"] = "hybrid"
-    """Short prefix and item token, or codes only."""
-    codes: ResidualKMeansConfig | None = None
-    """Shape of the codebooks; left out, the layout's own default."""
-    thresholds: SidThresholds = Field(default_factory=SidThresholds)
-    """Where the quality check stops the build."""
+__all__ = [
+    "LAYOUTS",
+    "CodeTokenizer",
+    "HybridTokenizer",
+    "PureTokenizer",
+    "SidConfig",
+    "load_tokenizer",
+    "make_tokenizer",
+]
 
 
-class _CodebookTokenizer(ABC):
-    """What both layouts share: codebooks, the report, saving. A layout adds :meth:`_last_level`.
+class CodeTokenizer(ABC):
+    """What both layouts share: codes from a quantizer, the report, saving. A layout adds :meth:`_last_level`.
 
     Args:
-        config: shape and training of the codebooks.
+        quantizer: not yet fitted; left out, residual k-means of the layout's own shape.
     """
 
     layout: str
-    default_codes: ResidualKMeansConfig
+    shape: CodebookShape
+    """Levels and items a code that suit this layout."""
     collisions_by_design: bool
 
-    def __init__(self, config: ResidualKMeansConfig | None = None) -> None:
-        self.config = config or self.default_codes
-        self.quantizer = ResidualKMeans(self.config)
-        self.sids: Sids = np.empty((0, self.config.levels + 1), dtype=np.int32)
+    def __init__(self, quantizer: Quantizer | None = None) -> None:
+        self.quantizer: Quantizer = quantizer or ResidualKMeans(ResidualKMeansConfig(**self.shape.model_dump()))
+        self.sids: Sids = np.empty((0, self.quantizer.levels + 1), dtype=np.int32)
         """``int32[n, levels + 1]``: every SID given so far, in the order of the items."""
         self._quality: SidQuality | None = None
 
     def fit(self, vectors: Vectors) -> Sids:
         """See :class:`~recsys_core.sids.protocol.SidTokenizer`."""
-        table = checked_vectors(vectors)
+        table = finite_vectors(vectors)
         codes = self.quantizer.fit(table)
-        self._quality = measure_quality(self.layout, table, codes, self.quantizer.codebooks, self.collisions_by_design)
+        self._quality = measure_quality(
+            self.layout, table, codes, self.quantizer.codebooks, self.collisions_by_design, self.quantizer.terminal
+        )
         self.sids = self.sids[:0]
         return self._give(codes)
 
@@ -78,45 +72,58 @@ class _CodebookTokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write ``codebooks.npz`` and, last, ``tokenizer.json``."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = {f"level_{level}": book for level, book in enumerate(self.quantizer.codebooks)}
+        quality = self.quality().model_dump()
+        arrays: dict[str, Any] = self.quantizer.arrays()
         np.savez(folder / "codebooks.npz", sids=self.sids, **arrays)
         header = {
             "layout": self.layout,
-            "config": self.config.model_dump(),
-            "quality": self.quality().model_dump(),
+            "quantizer": self.quantizer.name,
+            "config": self.quantizer.config.model_dump(mode="json"),
+            "quality": quality,
         }
         (folder / "tokenizer.json").write_text(json.dumps(header, indent=1), encoding="utf-8")
 
-    def _give(self, codes: Sids) -> Sids:
+    def restore(self, sids: Sids, quality: SidQuality) -> None:
+        """Take up what a saved tokenizer of this layout had given.
+
+        Args:
+            sids: ``int32[n, levels + 1]``.
+            quality: its report.
+        """
+        self.sids, self._quality = sids, quality
+
+    def _give(self, codes: Codes) -> Sids:
         fresh = np.column_stack([codes, self._last_level(codes)]).astype(np.int32)
         self.sids = np.concatenate([self.sids, fresh])
         return fresh
 
     @abstractmethod
-    def _last_level(self, codes: Sids) -> Sids:
+    def _last_level(self, codes: Codes) -> Sids:
         """The token that makes each new SID unique: ``int32[n]``."""
 
 
-class HybridTokenizer(_CodebookTokenizer):
+class HybridTokenizer(CodeTokenizer):
     """``[code, ..., item token]``; the item token is the item's index in the catalogue, so new items count on."""
 
     layout = "hybrid"
-    default_codes = HYBRID_CODES
+    shape = CodebookShape(levels=1, items_per_code=16)
+    """One level of about 16 items a code: 64 codes for MovieLens-100K, 256 from 4,096 items on."""
     collisions_by_design = True
 
-    def _last_level(self, codes: Sids) -> Sids:
+    def _last_level(self, codes: Codes) -> Sids:
         given = len(self.sids)
         return np.arange(given, given + len(codes), dtype=np.int32)
 
 
-class PureTokenizer(_CodebookTokenizer):
+class PureTokenizer(CodeTokenizer):
     """``[code, ..., code, rank]``; the rank counts the items on the same codes in item order, 0 for most."""
 
     layout = "pure"
-    default_codes = PURE_CODES
+    shape = CodebookShape(levels=3, items_per_code=4)
+    """Three levels of 256 codes from 1,024 items on, fewer below."""
     collisions_by_design = False
 
-    def _last_level(self, codes: Sids) -> Sids:
+    def _last_level(self, codes: Codes) -> Sids:
         everything = np.concatenate([self.sids[:, :-1], codes])
         _, group = np.unique(everything, axis=0, return_inverse=True)
         group = group.reshape(-1)
@@ -135,8 +142,15 @@ LAYOUTS: dict[str, type[HybridTokenizer] | type[PureTokenizer]] = {
 """Layouts by name."""
 
 
-def make_tokenizer(config: SidConfig | None = None) -> HybridTokenizer | PureTokenizer:
+def make_tokenizer(
+    config: SidConfig | None = None, quantizer: Quantizer | None = None
+) -> HybridTokenizer | PureTokenizer:
     """The tokenizer that a configuration names, not yet fitted.
+
+    Args:
+        config: layout and quantizer.
+        quantizer: used in place of the one that the configuration names, such as
+            :class:`~recsys_core.sids.published.PublishedCodes`.
 
     Raises:
         ConfigError: a layout that doesn't exist.
@@ -144,22 +158,24 @@ def make_tokenizer(config: SidConfig | None = None) -> HybridTokenizer | PureTok
     wanted = config or SidConfig()
     if wanted.layout not in LAYOUTS:
         raise ConfigError(f"setting `sids.layout`: {wanted.layout!r} is none of {', '.join(sorted(LAYOUTS))}")
-    return LAYOUTS[wanted.layout](wanted.codes)
+    layout = LAYOUTS[wanted.layout]
+    return layout(quantizer or make_quantizer(wanted, layout.shape))
 
 
 def load_tokenizer(folder: Path) -> HybridTokenizer | PureTokenizer:
-    """Open what :meth:`save` wrote.
+    """Open what :meth:`CodeTokenizer.save` wrote.
 
     Raises:
         ReleaseError: a file is missing or damaged.
     """
     try:
         header = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        tokenizer = LAYOUTS[header["layout"]](ResidualKMeansConfig.model_validate(header["config"]))
-        with np.load(folder / "codebooks.npz") as arrays:
-            tokenizer.quantizer.codebooks = [arrays[f"level_{level}"] for level in range(tokenizer.config.levels)]
-            tokenizer.sids = arrays["sids"]
-        tokenizer._quality = SidQuality.model_validate(header["quality"])
+        made, settings = QUANTIZERS[header["quantizer"]]
+        with np.load(folder / "codebooks.npz") as stored:
+            arrays = dict(stored)
+        quantizer = made.from_arrays(settings.model_validate(header["config"]), arrays)
+        tokenizer = LAYOUTS[header["layout"]](quantizer)
+        tokenizer.restore(arrays["sids"], SidQuality.model_validate(header["quality"]))
     except (OSError, ValueError, KeyError) as error:
         raise ReleaseError(f"{folder}: damaged SID tokenizer ({error}); run `sidra build` again") from error
     return tokenizer

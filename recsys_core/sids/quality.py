@@ -36,13 +36,17 @@ class LevelQuality(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     codes: int
-    """Codes that could be used."""
+    """Codes that could be used; a code that ends a path isn't one."""
+    items: int
+    """Items whose path is long enough to have a code here."""
     used: int
     """Codes that at least one item has."""
     utilisation: float
     """``used / codes``."""
     entropy: float
     """Entropy of the code frequencies divided by ``log(codes)``; 1 is even use."""
+    gini: float
+    """Gini coefficient of the items a code, unused codes included; 0 is even use, near 1 few codes hold all."""
     largest_share: float
     """Share of items that have the most frequent code."""
     reconstruction_error: float
@@ -81,7 +85,11 @@ class SidQuality(BaseModel):
             "reconstruction_error": self.reconstruction_error,
         }
         for number, level in enumerate(self.levels):
-            flat |= {f"level{number}.utilisation": level.utilisation, f"level{number}.entropy": level.entropy}
+            flat |= {
+                f"level{number}.utilisation": level.utilisation,
+                f"level{number}.entropy": level.entropy,
+                f"level{number}.gini": level.gini,
+            }
         return flat
 
     def check(self, thresholds: SidThresholds | None = None) -> None:
@@ -92,6 +100,8 @@ class SidQuality(BaseModel):
         """
         limits = thresholds or SidThresholds()
         for number, level in enumerate(self.levels):
+            if level.items < level.codes:  # paths that end early leave too few to judge by
+                continue
             where = f"semantic IDs: collapsed codebook at level {number}: "
             if level.utilisation < limits.min_utilisation:
                 raise BuildError(
@@ -130,6 +140,7 @@ def measure_quality(
     codes: NDArray[np.int32],
     codebooks: list[NDArray[np.float32]],
     collisions_by_design: bool,
+    terminal: bool = False,
 ) -> SidQuality:
     """Make the report.
 
@@ -139,6 +150,7 @@ def measure_quality(
         codes: ``int32[n, levels]`` before collisions are resolved.
         codebooks: per level ``float32[codes, d]``.
         collisions_by_design: whether an item token follows the codes.
+        terminal: whether the last code of each level means that the path has ended.
     """
     residual = vectors.astype(np.float64)
     variance = float(np.square(residual - residual.mean(axis=0)).sum())
@@ -146,7 +158,8 @@ def measure_quality(
     for level, codebook in enumerate(codebooks):
         residual -= codebook[codes[:, level]]
         error = float(np.square(residual).sum()) / variance if variance > 0 else 0.0
-        levels.append(_level_quality(codes[:, level], len(codebook), error))
+        size = len(codebook) - int(terminal)
+        levels.append(_level_quality(codes[codes[:, level] < size, level], size, error))
     _, sizes = np.unique(codes, axis=0, return_counts=True)
     colliding = int(sizes[sizes > 1].sum())
     return SidQuality(
@@ -166,17 +179,28 @@ def _level_quality(column: NDArray[np.int32], codes: int, error: float) -> Level
     counts = np.bincount(column, minlength=codes)
     return LevelQuality(
         codes=codes,
+        items=len(column),
         used=int((counts > 0).sum()),
         utilisation=float((counts > 0).mean()),
         entropy=_entropy(counts, codes),
-        largest_share=float(counts.max() / len(column)),
+        gini=_gini(counts),
+        largest_share=float(counts.max() / max(1, len(column))),
         reconstruction_error=error,
     )
 
 
+def _gini(counts: NDArray[np.int64]) -> float:
+    """Gini coefficient: mean absolute difference of two codes' counts, divided by twice the mean count."""
+    total = int(counts.sum())
+    if not total:
+        return 0.0
+    ranks = np.arange(1, len(counts) + 1)
+    return float(2.0 * (ranks * np.sort(counts)).sum() / (len(counts) * total) - (len(counts) + 1) / len(counts))
+
+
 def _entropy(counts: NDArray[np.int64], outcomes: int) -> float:
     """Entropy of the frequencies as a share of ``log(outcomes)``; 1 where there is only one outcome to have."""
-    if outcomes <= 1:
+    if outcomes <= 1 or not counts.any():
         return 1.0
     share = counts[counts > 0] / counts.sum()
     return abs(float((share * np.log(share)).sum() / math.log(outcomes)))

@@ -1,9 +1,15 @@
 """Codebooks: what they minimise, how dead codes come back to life, and that threads don't matter."""
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from recsys_core.sids.residual_kmeans import ResidualKMeans, ResidualKMeansConfig, _reseed_dead
+from recsys_core.sids.codebooks import residual_candidates, residual_codes, smallest
+from recsys_core.sids.kmeans import reseed_dead
+from recsys_core.sids.residual_kmeans import ResidualKMeans, ResidualKMeansConfig
 from tests.contracts.tokenizer import clustered
 
 
@@ -40,7 +46,7 @@ def test_codes_are_the_nearest_centroids():
 def test_dead_codes_move_to_the_worst_described_vectors():
     vectors = np.array([[0.0, 0], [0.1, 0], [0, 0.1], [9, 9], [-7, 3]], dtype=np.float32)
     book = np.array([[0, 0], [100, 100], [200, 200]], dtype=np.float32)
-    book, codes = _reseed_dead(vectors, book)
+    book, codes = reseed_dead(vectors, book)
     assert sorted(set(codes.tolist())) == [0, 1, 2]
     assert book[1].tolist() == [9, 9]
     assert book[2].tolist() == [-7, 3]
@@ -49,7 +55,7 @@ def test_dead_codes_move_to_the_worst_described_vectors():
 def test_dead_codes_stay_when_there_is_nothing_left_to_describe():
     vectors = np.repeat(np.eye(2, dtype=np.float32), 5, axis=0)
     book = np.concatenate([np.eye(2, dtype=np.float32), np.full((1, 2), 50, dtype=np.float32)])
-    _, codes = _reseed_dead(vectors, book)
+    _, codes = reseed_dead(vectors, book)
     assert set(codes.tolist()) == {0, 1}
 
 
@@ -86,3 +92,58 @@ def test_the_input_is_left_alone():
     quantizer.encode(vectors)
     assert (vectors == kept).all()
     assert all(book.flags.c_contiguous and book.dtype == np.float32 for book in quantizer.codebooks)
+
+
+def excess(vector, path, books):
+    """How much farther the codes of a path lie than the nearest ones would at every step."""
+    total, residual = 0.0, vector.astype(np.float64)
+    for code, book in zip(path, books, strict=True):
+        distance = ((residual - book) ** 2).sum(axis=1)
+        total += distance[code] - distance.min()
+        residual = residual - book[code]
+    return total
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 5), st.integers(0, 10_000))
+def test_the_full_beam_is_exhaustive(sizes, width, seed):
+    rng = np.random.default_rng(seed)
+    books = [rng.standard_normal((size, width)).astype(np.float32) for size in sizes]
+    vectors = rng.standard_normal((4, width)).astype(np.float32)
+    everything = list(itertools.product(*map(range, sizes)))
+    codes, scores = residual_candidates(vectors, books, len(everything))
+    for row, vector in enumerate(vectors):
+        assert sorted(map(tuple, codes[row].tolist())) == everything
+        cost = [excess(vector, path, books) for path in codes[row].tolist()]
+        np.testing.assert_allclose(-scores[row], cost, rtol=1e-3, atol=1e-4)
+        assert tuple(codes[row, 0]) == tuple(residual_codes(vectors[row : row + 1], books)[0])
+        assert scores[row, 0] == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 10_000))
+def test_a_narrow_beam_gives_true_scores_in_order(count, seed):
+    rng = np.random.default_rng(seed)
+    books = [rng.standard_normal((4, 3)).astype(np.float32) for _ in range(2)]
+    vectors = rng.standard_normal((3, 3)).astype(np.float32)
+    codes, scores = residual_candidates(vectors, books, count)
+    assert (np.diff(scores, axis=1) <= 0).all()
+    for row, vector in enumerate(vectors):
+        cost = [excess(vector, path, books) for path in codes[row].tolist()]
+        np.testing.assert_allclose(-scores[row], cost, rtol=1e-3, atol=1e-4)
+        # two levels: whatever the beam drops at the first is worse than all it keeps, and costs never fall
+        best = sorted(excess(vector, path, books) for path in itertools.product(range(4), range(4)))[:count]
+        np.testing.assert_allclose(cost, best, rtol=1e-3, atol=1e-4)
+
+
+def test_equal_codes_give_distinct_paths_that_open_with_the_own_one():
+    books = [np.zeros((3, 2), dtype=np.float32), np.ones((2, 2), dtype=np.float32)]
+    codes, scores = residual_candidates(np.ones((1, 2), dtype=np.float32), books, 6)
+    assert codes[0].tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]]
+    assert scores.tolist() == [[0.0] * 6]
+
+
+def test_smallest_settles_ties_by_column():
+    table = np.array([[2, 1, 1, 0, 1], [5, 5, 5, 5, 5]], dtype=np.float32)
+    assert smallest(table, 3).tolist() == [[3, 1, 2], [0, 1, 2]]
+    assert smallest(table, 5).tolist() == [[3, 1, 2, 4, 0], [0, 1, 2, 3, 4]]

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from recsys_core.errors import BuildError
-from recsys_core.sids import HybridTokenizer, PureTokenizer, ResidualKMeansConfig, SidQuality, SidThresholds
+from recsys_core.sids import (
+    HybridTokenizer,
+    PureTokenizer,
+    ResidualKMeans,
+    ResidualKMeansConfig,
+    SidQuality,
+    SidThresholds,
+)
 from recsys_core.sids.quality import measure_quality
 from tests.contracts.tokenizer import clustered
 
@@ -70,7 +77,7 @@ def test_outliers_that_eat_the_codebook_stop_a_real_fit():
     vectors = np.zeros((500, 4), dtype=np.float32)
     vectors[:, 0] = 1e-3 * np.random.default_rng(0).standard_normal(500)
     vectors[:16] = 1000 * np.random.default_rng(1).standard_normal((16, 4))
-    tokenizer = HybridTokenizer(ResidualKMeansConfig(codes=8))
+    tokenizer = HybridTokenizer(ResidualKMeans(ResidualKMeansConfig(codes=8)))
     tokenizer.fit(vectors)
     with pytest.raises(BuildError, match="collapsed codebook"):
         tokenizer.quality().check()
@@ -96,3 +103,32 @@ def test_collisions_stop_a_pure_build_only_when_asked_to():
 def test_codes_that_explain_nothing_stop_the_build():
     with pytest.raises(BuildError, match=r"leave 1\.\d\d of the variance unexplained.*check the item vectors"):
         report([[0], [1]] * 20, [2]).check()
+
+
+def test_gini_by_hand():
+    even, one, half = (
+        report([[c] for c in column], [4]).levels[0].gini for column in ([0, 1, 2, 3], [2] * 4, [0, 0, 1, 1])
+    )
+    assert even == pytest.approx(0.0)
+    assert one == pytest.approx(0.75)
+    assert half == pytest.approx(0.5)
+
+
+def test_codes_that_end_a_path_are_not_counted():
+    vectors = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    books = [np.zeros((3, 3), dtype=np.float32), np.zeros((3, 3), dtype=np.float32)]
+    codes = np.array([[0, 2], [1, 2], [0, 1], [0, 2]], dtype=np.int32)
+    quality = measure_quality("pure", vectors, codes, books, False, terminal=True)
+    first, second = quality.levels
+    assert (first.codes, first.items, first.used) == (2, 4, 2)
+    assert (second.codes, second.items, second.used, second.largest_share) == (2, 1, 1, 1.0)
+    # one item at the second level is too few to judge its two codes by
+    quality.check(SidThresholds(max_reconstruction_error=2))
+
+
+def test_a_level_that_no_item_reaches_has_figures_all_the_same():
+    vectors = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
+    books = [np.zeros((3, 3), dtype=np.float32)] * 2
+    quality = measure_quality("pure", vectors, np.array([[0, 2], [1, 2]], dtype=np.int32), books, False, terminal=True)
+    assert (quality.levels[1].items, quality.levels[1].used, quality.levels[1].gini) == (0, 0, 0.0)
+    assert all(math.isfinite(value) for value in quality.figures().values())
