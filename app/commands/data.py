@@ -32,10 +32,14 @@ def import_(
     name: Annotated[str | None, typer.Option(help="Name of the data set; default the folder of --items.")] = None,
     noun: Annotated[str | None, typer.Option(help='What an item is called in the plural ("books").')] = None,
     max_bad_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of rows that may be refused.")] = 0.05,
+    benchmark: Annotated[
+        str | None, typer.Option(help="A research set of the data folder instead: scientific, beauty or sports.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the research sets; default SIDRA_DATA_DIR.")] = None,
     home: Home = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Import a catalogue and its interactions; without --items, MovieLens-100K with film facts.
+    """Import a catalogue and its interactions; without --items or --benchmark, MovieLens-100K with film facts.
 
     Refused rows are listed with row number and reason; too many of them and nothing is imported.
     """
@@ -44,7 +48,13 @@ def import_(
     settings = load_settings(home=home)
     if (items is None) != (interactions is None):
         raise typer.BadParameter("--items and --interactions go together")
-    if items is None or interactions is None:
+    if benchmark is not None and items is not None:
+        raise typer.BadParameter("--benchmark brings its own files; leave --items and --interactions out")
+    if benchmark is not None:
+        from app.commands.benchmark_data import import_benchmark
+
+        report = import_benchmark(settings.home / "datasets", benchmark, data_dir, name=name, noun=noun)
+    elif items is None or interactions is None:
         report = import_films(settings, quiet=json_)
     else:
         from recsys_core.catalog.importer import ColumnMapping, import_dataset

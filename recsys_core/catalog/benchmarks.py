@@ -9,9 +9,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,12 +35,14 @@ class BenchmarkSource(NamedTuple):
     Attributes:
         folder: its folder inside the data folder.
         noun: what its items are called.
+        origin: where it comes from, in words.
         licence: what may be done with it.
         items: reads what is known of the items: (folder, item ids) to a frame for :class:`Catalogue`.
     """
 
     folder: str
     noun: str
+    origin: str
     licence: str
     items: Callable[[Path, list[str]], pl.DataFrame]
 
@@ -57,9 +61,7 @@ def load_benchmark(name: str, data_dir: Path | None = None) -> tuple[Catalogue, 
         ConfigError: no such set, or no data folder is named.
         DataError: the set isn't there, or a line can't be read.
     """
-    source = BENCHMARKS.get(name)
-    if source is None:
-        raise ConfigError(f"there is no data set {name!r}; choose one of {', '.join(sorted(BENCHMARKS))}")
+    source = benchmark_source(name)
     folder = benchmark_folder(name, data_dir)
     users, sequences = read_sequences(folder / SEQUENCES)
     order = sorted({item for sequence in sequences for item in sequence}, key=_natural)
@@ -68,20 +70,33 @@ def load_benchmark(name: str, data_dir: Path | None = None) -> tuple[Catalogue, 
     return catalogue, order_only_log(users, [[rows[item] for item in s] for s in sequences], len(order))
 
 
+def benchmark_source(name: str) -> BenchmarkSource:
+    """What is known of a set.
+
+    Raises:
+        ConfigError: there is no such set.
+    """
+    source = BENCHMARKS.get(name)
+    if source is None:
+        raise ConfigError(f"there is no research set {name!r}; choose one of {', '.join(sorted(BENCHMARKS))}")
+    return source
+
+
 def benchmark_folder(name: str, data_dir: Path | None = None) -> Path:
     """Folder of a set.
 
     Raises:
-        ConfigError: no data folder is named.
+        ConfigError: no such set, or no data folder is named.
         DataError: the set isn't in it.
     """
-    named = data_dir or (Path(os.environ[DATA_DIR_VARIABLE]) if os.environ.get(DATA_DIR_VARIABLE) else None)
-    if named is None:
+    source = benchmark_source(name)
+    stated = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    if not stated:
         raise ConfigError(
             f"say where the research sets are: --data-dir FOLDER or the environment variable {DATA_DIR_VARIABLE} "
             "(docs/data.md tells where each set comes from)"
         )
-    folder = named / BENCHMARKS[name].folder
+    folder = Path(stated).expanduser() / source.folder
     if not (folder / SEQUENCES).is_file():
         raise DataError(f"{folder / SEQUENCES} is missing; docs/data.md tells where the set {name!r} comes from")
     return folder
@@ -132,20 +147,19 @@ def read_published_sids(path: Path, ids: list[str]) -> NDArray[np.int32]:
     Raises:
         DataError: an item is missing, or the codes aren't equally many non-negative integers.
     """
-    try:
-        stored = json.loads("".join(_lines(path)))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error})") from error
+    stored = _json_object(path)
     missing = [i for i in ids if i not in stored]
     if missing:
-        raise DataError(f"{path} has no semantic ID of item {missing[0]!r} (and {len(missing) - 1} more)")
-    try:
-        codes = np.array([stored[i] for i in ids], dtype=np.int32)
-    except ValueError as error:
-        raise DataError(f"{path}: the semantic IDs are not equally long lists of integers") from error
-    if codes.ndim != 2 or codes.min() < 0:
-        raise DataError(f"{path}: a semantic ID must be a list of non-negative integers")
-    return codes
+        raise DataError(f"{path} has no semantic ID of item {missing[0]!r} (and of {len(missing) - 1} more items)")
+    for item in ids:
+        codes = stored[item]
+        whole = isinstance(codes, list) and all(type(code) is int and 0 <= code < 2**31 for code in codes)
+        if not whole or not codes or len(codes) != len(stored[ids[0]]):
+            raise DataError(
+                f"{path}: the semantic ID of item {item!r} must be a list of non-negative integers, as long as the "
+                f"others, not {json.dumps(codes)[:60]}"
+            )
+    return np.array([stored[i] for i in ids], dtype=np.int32).reshape(len(ids), -1)
 
 
 def _lines(path: Path) -> Iterable[str]:
@@ -153,12 +167,41 @@ def _lines(path: Path) -> Iterable[str]:
     try:
         with opener(path, "rt", encoding="utf-8") as file:
             yield from (line.rstrip("\n") for line in file)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} can't be read ({error})") from error
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; docs/data.md tells where the set comes from") from None
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read ({error}); fetch the file again") from error
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads("".join(_lines(path)))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); fetch the file again") from error
+    if not isinstance(stored, dict):
+        raise DataError(f"{path} must hold a JSON object from item id to a list, not a {type(stored).__name__}")
+    return stored
+
+
+def _json_lines(path: Path) -> dict[str, dict[str, Any]]:
+    """Records by ``item_id``."""
+    records: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            record = json.loads(line)
+            item = str(record["item_id"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object with `item_id`, found {line[:60]!r}"
+            ) from error
+        if item in records:
+            raise DataError(f"{path}, line {number}: item {item!r} has a line already; keep one")
+        records[item] = record
+    return records
 
 
 def _natural(item: str) -> tuple[int, str]:
-    return (int(item), "") if item.isdigit() else (2**62, item)
+    return (int(item), "") if item.isascii() and item.isdigit() else (2**62, item)
 
 
 def _frame(ids: list[str], titles: list[str], texts: list[str], **tags: list[list[str]]) -> pl.DataFrame:
@@ -168,23 +211,33 @@ def _frame(ids: list[str], titles: list[str], texts: list[str], **tags: list[lis
 
 def _described(folder: Path, ids: list[str]) -> pl.DataFrame:
     """Title, description, brand, categories as JSON lines."""
-    records = {str(r["item_id"]): r for r in map(json.loads, _lines(folder / "items.jsonl.gz"))}
+    records = _json_lines(folder / "items.jsonl.gz")
     known = [records.get(i, {}) for i in ids]
     frame = _frame(
         ids,
         [r.get("title") or i for i, r in zip(ids, known, strict=True)],
         [r.get("description") or "" for r in known],
         # the first category is the department, the same for all
-        category=[[c.strip() for c in (r.get("categories") or "").split(",") if c.strip()][1:] for r in known],
+        category=[split_categories(r.get("categories") or "")[1:] for r in known],
     )
     brands = pl.Series(f"{ATTRIBUTE_PREFIX}brand", [r.get("brand") or None for r in known], dtype=pl.String)
     return frame.with_columns(brands)
 
 
+def split_categories(text: str) -> list[str]:
+    """Names between commas; a comma before a blank belongs to the name, as in "Test, Measure & Inspect"."""
+    return [name.strip() for name in re.split(r",(?!\s)", text) if name.strip()]
+
+
 def _named_attributes(folder: Path, ids: list[str]) -> pl.DataFrame:
     """Brand and category names; they stand for a title, since there is none."""
-    rows = (line.split("\t") for line in list(_lines(folder / "item_attributes.tsv.gz"))[1:])
-    names = {row[0]: [a for a in row[2].split("|") if a and a != "Unknown"] for row in rows if len(row) >= 3}
+    path = folder / "item_attributes.tsv.gz"
+    names: dict[str, list[str]] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        cells = line.split("\t")
+        if len(cells) != 3:
+            raise DataError(f"{path}, line {number}: expected item_id, asin, attributes, found {line[:60]!r}")
+        names[cells[0]] = [name for name in cells[2].split("|") if name and name != "Unknown"]
     tags = [names.get(i, []) for i in ids]
     titles = [", ".join(t) or i for i, t in zip(ids, tags, strict=True)]
     return _frame(ids, titles, [""] * len(ids), category=tags)
@@ -192,19 +245,33 @@ def _named_attributes(folder: Path, ids: list[str]) -> pl.DataFrame:
 
 def _numbered_attributes(folder: Path, ids: list[str]) -> pl.DataFrame:
     """Attribute numbers only: no words at all."""
-    stored = json.loads("".join(_lines(folder / "item_attribute_ids.json.gz")))
+    stored = _json_object(folder / "item_attribute_ids.json.gz")
     return _frame(ids, list(ids), [""] * len(ids), attribute=[[str(a) for a in stored.get(i, [])] for i in ids])
 
 
+_LICENCE = "Amazon review data of the McAuley lab, for research, no explicit licence; no reviewer text"
+
 BENCHMARKS: dict[str, BenchmarkSource] = {
     "scientific": BenchmarkSource(
-        "amazon18_scientific", "products", "Amazon review data, for research; no reviewer text", _described
+        "amazon18_scientific",
+        "products",
+        "Amazon Reviews 2018, Industrial and Scientific, 5-core, as published with CollisionGenRec",
+        _LICENCE,
+        _described,
     ),
     "beauty": BenchmarkSource(
-        "amazon14_beauty", "beauty products", "Amazon review data, for research; no reviewer text", _named_attributes
+        "amazon14_beauty",
+        "beauty products",
+        "Amazon Reviews 2014, Beauty, 5-core, as published with S3-Rec and used by P5 and TIGER",
+        _LICENCE,
+        _named_attributes,
     ),
     "sports": BenchmarkSource(
-        "amazon14_sports", "sports articles", "Amazon review data, for research; no reviewer text", _numbered_attributes
+        "amazon14_sports",
+        "sports articles",
+        "Amazon Reviews 2014, Sports and Outdoors, 5-core, as published with S3-Rec and used by P5 and TIGER",
+        _LICENCE,
+        _numbered_attributes,
     ),
 }
 """Research sets by name."""

@@ -1,4 +1,4 @@
-"""Content vectors: what is known of an item without watching anybody, in words or, where there are none, by its tags."""
+"""Content vectors: what is known of an item without watching anybody, in words or else by its tags."""
 
 from __future__ import annotations
 
@@ -70,4 +70,6 @@ def tag_vectors(catalogue: Catalogue, width: int = TAG_WIDTH, seed: int = 0) -> 
     left, strength, _ = randomized_svd(table, min(width, *(s - 1 for s in shape)), random_state=seed)
     vectors = left * np.sqrt(strength)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.divide(vectors, norms, where=norms > 1e-8, out=np.zeros_like(vectors)), dtype=np.float32)
+    # rounding leaves a little where there is nothing; scaled to length 1 it would be a direction made of noise
+    told = (table.getnnz(axis=1)[:, None] > 0) & (norms > 1e-5 * norms.max())
+    return np.asarray(np.divide(vectors, norms, where=told, out=np.zeros_like(vectors)), dtype=np.float32)
