@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import nn
+from torch.nn import functional
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import DataError
@@ -152,6 +153,8 @@ def extend_model(
     extended.code_sizes = sizes
     extended.sids = torch.cat([model.sids, torch.from_numpy(np.asarray(sids, dtype=np.int64))])
     extended.text = torch.cat([model.text, torch.from_numpy(np.ascontiguousarray(content, dtype=np.float32))])
+    if "content" in dict(model.named_buffers()):
+        _describe(extended, model, sizes)
     return extended.train(model.training)
 
 
@@ -223,6 +226,18 @@ def add_items(
     grown = extend_index(index, selection.paths, hybrid=model.hybrid)
     extended = extend_model(model, content, grown.sids()[len(index) :], config, known=known)
     return Extended(extended, grown, selection)
+
+
+def _describe(extended: CompactModel, model: CompactModel, sizes: tuple[int, ...]) -> None:
+    """Rows of the content expert, in the directions that the model was trained with."""
+    added = extended.text[len(model.text) :] @ model.get_buffer("basis")
+    extended.content = torch.cat([model.content, functional.normalize(added, dim=-1)])
+    grown, start = [], 0
+    for size, old in zip(sizes, model.code_sizes, strict=True):
+        known = model.code_content[start : start + old]
+        grown += [known, known.new_zeros(size - old, known.shape[1])]
+        start += old
+    extended.code_content = torch.cat(grown)
 
 
 def _sizes(model: CompactModel, sids: NDArray[np.integer]) -> tuple[int, ...]:

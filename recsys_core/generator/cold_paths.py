@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from recsys_core.errors import ConfigError
 from recsys_core.generator.data import Ints
 from recsys_core.generator.model import CompactModel
 from recsys_core.generator.train import last_states
@@ -82,11 +83,23 @@ def content_paths(
         count: paths a vector; there may be fewer, where the codebooks have fewer or the model never learned a code.
         code_sizes: codes that the model knows at each level.
         levels: C.
+
+    Raises:
+        ConfigError: a quantizer that can't encode further items.
     """
     if not len(vectors):
         return []
     sizes = np.array(code_sizes[:levels])
-    paths, _ = source.candidates(vectors, min(count, int(np.prod(sizes))))
+    count = min(count, int(np.prod(sizes)))
+    while True:
+        try:
+            paths, _ = source.candidates(vectors, count)
+            break
+        except ConfigError:
+            # paths that may end early are fewer than the product of the code numbers
+            if count == 1:
+                raise
+            count //= 2
     learned: NDArray[np.bool_] = np.all(paths < sizes, axis=2)
     learned[:, 0] = True  # the item's own path stays, come what may
     return [np.asarray(own[there], dtype=np.int32) for own, there in zip(paths, learned, strict=True)]

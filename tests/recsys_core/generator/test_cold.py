@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.constraints.index import ConstraintIndex
-from recsys_core.errors import DataError
+from recsys_core.errors import ConfigError, DataError
 from recsys_core.generator.cold import (
     ColdConfig,
     add_items,
@@ -259,6 +259,17 @@ class TestSelection:
         ):
             assert own[0].tolist() == all_paths[0].tolist()
             assert (own[1:] < 4).all()
+
+
+class Few(FixedPaths):
+    def candidates(self, vectors, count):
+        if count > 3:
+            raise ConfigError("there are only 3 paths")
+        return super().candidates(vectors, count)
+
+
+def test_where_there_are_fewer_paths_fewer_are_tried():
+    assert [len(own) for own in content_paths(Few(4, 1), _content(2), 4, (4,), 1)] == [2, 2]
 
 
 def test_centring_with_the_training_mean_leaves_old_items_where_they_were():
