@@ -20,6 +20,8 @@ _SQUASH = 0.5
 _BLOCK_ROWS = 2048
 _INITIAL_ITERATIONS = 15
 _INITIAL_WINNER = 0.6
+_DOUBLINGS = 24
+_SAMPLE_ROWS = 512
 _MARGINS = (0.2, 0.9)
 _CONFIDENCE_WIDTH = 0.05
 _RESIDUAL_WIDTH = 0.02
@@ -150,11 +152,12 @@ def _first_capsules(table: Tensor, codes: int, config: CapsIDConfig) -> tuple[li
             "up": torch.zeros(width, config.rank),
             "sharpness": torch.zeros(()),
         }
-        for _ in range(24):
-            routed = route(residual, capsules, config.rounds)
-            if float(routed.weights.amax(dim=1).mean()) >= _INITIAL_WINNER:
+        sample = residual[:: max(1, len(residual) // _SAMPLE_ROWS)]
+        for _ in range(_DOUBLINGS):
+            if float(route(sample, capsules, config.rounds).weights.amax(dim=1).mean()) >= _INITIAL_WINNER:
                 break
             capsules["sharpness"] += float(np.log(2.0))
+        routed = route(residual, capsules, config.rounds)
         share = routed.weights / routed.weights.sum(dim=0).clamp_min(1e-6)
         book = share.T @ unexplained
         unexplained = unexplained - routed.weights @ book

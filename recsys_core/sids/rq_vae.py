@@ -34,11 +34,11 @@ class RQVAEConfig(CodebookShape):
     """Width of the codebooks."""
     hidden: tuple[int, ...] = (256, 128)
     """Widths of the encoder's hidden layers; the decoder has them in reverse."""
-    epochs: int = Field(default=150, ge=1, le=20_000)
+    epochs: int = Field(default=100, ge=1, le=20_000)
     """Passes over the items."""
     batch: int = Field(default=512, ge=1)
     """Items a step."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     """Of Adam."""
     commitment: float = Field(default=0.25, ge=0)
     """Weight ``beta`` of the term that keeps the latent near its codes."""

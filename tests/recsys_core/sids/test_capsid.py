@@ -9,21 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.sids import CapsID, CapsIDConfig, SidConfig
-from recsys_core.sids.capsid import _independent_beam, unit_length
+from recsys_core.sids.capsid import _independent_beam, principal_components, unit_length
 from recsys_core.sids.capsid_training import route
 from recsys_core.sids.layouts import make_tokenizer
 from tests.contracts.tokenizer import TokenizerContract, clustered
 
-SMALL = CapsIDConfig(levels=3, items_per_code=16, rank=4, epochs=2, batch=128)
+SMALL = CapsIDConfig(levels=3, items_per_code=16, rank=4, epochs=1, batch=256)
 
 
 class TestCapsIDHybrid(TokenizerContract):
+    examples = 8
+
     def make(self):
         config = SMALL.model_copy(update={"levels": 2})
         return make_tokenizer(SidConfig(layout="hybrid", quantizer="capsid", capsid=config))
 
 
 class TestCapsIDPure(TokenizerContract):
+    examples = 8
+
     def make(self):
         return make_tokenizer(SidConfig(layout="pure", quantizer="capsid", capsid=SMALL))
 
@@ -59,7 +63,7 @@ def test_one_level_follows_the_published_equations():
         assert float(routed.confidence[row]) == pytest.approx(weights.max() * np.linalg.norm(agreed), abs=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(2, 120), st.sampled_from([0.0, 0.05, 1.0]), st.floats(0.05, 0.9), st.integers(0, 1000))
 def test_paths_have_one_to_six_tokens_and_then_only_terminal_codes(items, noise, confidence, seed):
     vectors = clustered(items, 5, 6, noise, seed)
@@ -91,18 +95,18 @@ def test_the_two_rules_end_paths():
 
 
 def test_a_price_on_length_makes_paths_shorter():
-    vectors = clustered(300)
+    vectors = clustered(100)
     means = []
     for price in (0.0, 2.0):
-        quantizer = CapsID(CapsIDConfig(codes=8, rank=4, epochs=15, batch=64, learning_rate=0.01, length_weight=price))
+        quantizer = CapsID(CapsIDConfig(codes=4, rank=4, epochs=15, batch=50, learning_rate=0.01, length_weight=price))
         means.append(quantizer.lengths(quantizer.fit(vectors)).mean())
     assert means[1] < means[0]
 
 
 def test_training_makes_the_codes_say_more():
-    vectors = clustered(300)
+    vectors = clustered(200)
     errors = []
-    for epochs, spread in ((1, 0.0), (30, 0.05)):
+    for epochs, spread in ((1, 0.0), (20, 0.05)):
         config = CapsIDConfig(levels=2, codes=8, epochs=epochs, batch=64, learning_rate=3e-3, spread_weight=spread)
         tokenizer = make_tokenizer(SidConfig(layout="pure", quantizer="capsid", capsid=config))
         tokenizer.fit(vectors)
@@ -132,3 +136,20 @@ def test_candidates_against_all_paths(levels, codes, data):
         np.testing.assert_allclose(-scores[row], best, rtol=1e-5, atol=1e-3)
         np.testing.assert_allclose([cost[tuple(path)] for path in paths[row].tolist()], best, rtol=1e-5, atol=1e-3)
         assert len({tuple(path) for path in paths[row].tolist()}) == count
+
+
+def test_principal_components_keep_most_of_the_vectors():
+    vectors = clustered(200, 10) * np.array([9, 8, 7] + [0.1] * 7, dtype=np.float32)
+    kept = principal_components(vectors, 3)
+    np.testing.assert_allclose(kept.T @ kept, np.eye(3), atol=1e-5)
+    assert float(((vectors @ kept) ** 2).sum()) > 0.99 * float((vectors**2).sum())
+    assert (principal_components(vectors, 10) == np.eye(10)).all()
+
+
+def test_narrowed_vectors_are_encoded_and_loaded_alike():
+    vectors = clustered(120)
+    quantizer = CapsID(SMALL.model_copy(update={"width": 6}))
+    paths = quantizer.fit(vectors)
+    assert quantizer.capsules[0]["bias"].shape[1] == 6
+    again = CapsID.from_arrays(quantizer.config, quantizer.arrays())
+    assert (again.encode(vectors) == paths).all()

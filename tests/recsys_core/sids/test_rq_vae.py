@@ -9,16 +9,20 @@ from recsys_core.sids import RQVAE, ResidualKMeans, ResidualKMeansConfig, RQVAEC
 from recsys_core.sids.layouts import make_tokenizer
 from tests.contracts.tokenizer import TokenizerContract, clustered
 
-SMALL = RQVAEConfig(levels=3, items_per_code=16, latent=8, hidden=(16,), epochs=8, batch=64)
+SMALL = RQVAEConfig(levels=3, items_per_code=16, latent=8, hidden=(16,), epochs=4, batch=128)
 
 
 class TestRQVAEHybrid(TokenizerContract):
+    examples = 8
+
     def make(self):
         config = SMALL.model_copy(update={"levels": 1})
         return make_tokenizer(SidConfig(layout="hybrid", quantizer="rq_vae", rq_vae=config))
 
 
 class TestRQVAEPure(TokenizerContract):
+    examples = 8
+
     def make(self):
         return make_tokenizer(SidConfig(layout="pure", quantizer="rq_vae", rq_vae=SMALL))
 
@@ -37,7 +41,7 @@ def error(vectors, rebuilt):
 
 def test_reconstruction_beats_one_level_of_k_means():
     vectors = curved()
-    quantizer = RQVAE(RQVAEConfig(levels=3, codes=16, latent=8, hidden=(32,), epochs=60, batch=128))
+    quantizer = RQVAE(RQVAEConfig(levels=3, codes=16, latent=8, hidden=(32,), epochs=40, batch=128))
     codes = quantizer.fit(vectors)
     plain = ResidualKMeans(ResidualKMeansConfig(levels=1, codes=16))
     one_level = error(vectors, plain.decode(plain.fit(vectors)))
@@ -50,7 +54,7 @@ def test_reconstruction_beats_one_level_of_k_means():
 def test_training_lowers_the_decoders_error():
     vectors = curved()
     errors = []
-    for epochs in (1, 40):
+    for epochs in (1, 25):
         quantizer = RQVAE(RQVAEConfig(levels=2, codes=16, latent=8, hidden=(32,), epochs=epochs, batch=128))
         errors.append(error(vectors, quantizer.reconstruct(quantizer.fit(vectors))))
     assert errors[1] < 0.5 * errors[0]
