@@ -191,10 +191,12 @@ def fit_epochs(
             value.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
             optimizer.step()
+        validated = len(checked.validation_targets) > 0
         quality = ndcg(validation_ranks(scorer(), checked))
         if tell:
-            tell(f"training {name}: validation NDCG@10 {quality:.4f}", epoch + 1, recipe.epochs)
-        if quality > best or not len(checked.validation_targets):
+            figure = f": validation NDCG@10 {quality:.4f}" if validated else ""
+            tell(f"training {name}{figure}", epoch + 1, recipe.epochs)
+        if quality > best or not validated:
             best = quality
             kept = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     model.load_state_dict(kept)

@@ -150,6 +150,12 @@ def test_the_best_epoch_by_validation_is_kept():
     assert ndcg(validation_ranks(model, data)) == pytest.approx(max(q for q, _, _ in heard), abs=1e-4)
 
 
+def test_without_validation_the_last_epoch_is_kept_and_no_figure_is_told():
+    heard, config = [], SMALL.model_copy(update={"epochs": 2})
+    SASRec.fit(circle(), config, tell=lambda *told: heard.append(told))
+    assert heard == [("training sasrec", 1, 2), ("training sasrec", 2, 2)]
+
+
 def test_fitting_leaves_torchs_own_chance_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
