@@ -129,12 +129,19 @@ class ItemCF:
         return scores
 
     def save(self, path: Path) -> None:
-        """Write neighbour lists as an uncompressed ``.npz`` of plain arrays."""
+        """Write neighbour lists and settings as an uncompressed ``.npz`` of plain arrays."""
         matrix = self.similarity
-        np.savez(path, data=matrix.data, indices=matrix.indices, indptr=matrix.indptr, n=matrix.shape[0])
+        np.savez(
+            path,
+            data=matrix.data,
+            indices=matrix.indices,
+            indptr=matrix.indptr,
+            n=matrix.shape[0],
+            config=np.array(self.config.model_dump_json()),
+        )
 
     @classmethod
-    def load(cls, path: Path, config: ItemCFConfig | None = None) -> ItemCF:
+    def load(cls, path: Path) -> ItemCF:
         """Read what :meth:`save` wrote.
 
         Raises:
@@ -144,9 +151,10 @@ class ItemCF:
             with np.load(path, allow_pickle=False) as stored:
                 n = int(stored["n"])
                 matrix = sparse.csr_matrix((stored["data"], stored["indices"], stored["indptr"]), shape=(n, n))
+                config = ItemCFConfig.model_validate_json(stored["config"].item())
         except (OSError, KeyError, ValueError) as error:
             raise DataError(f"{path} is not a readable item-CF file ({error}); run `sidra build` again") from error
-        return cls(matrix, config or ItemCFConfig())
+        return cls(matrix, config)
 
 
 def tuned_item_cf(data: FitData, tell: Tell | None = None) -> Choice[ItemCFConfig, ItemCF]:

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_core.catalog.splits import Split
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -41,6 +43,25 @@ class FitData:
     def histories(self) -> list[Ints]:
         """Training items of each user, oldest first."""
         return [self.items[low:high] for low, high in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
+
+
+def fit_data(split: Split, content: Floats, sids: NDArray[np.int32] | None = None) -> FitData:
+    """What a split lets a recommender learn from; test targets stay behind.
+
+    Args:
+        split: leave-last-out.
+        content: float32[n_items, d].
+        sids: int32[n_items, L].
+    """
+    return FitData(
+        offsets=split.train_offsets,
+        items=split.train_items,
+        n_items=split.log.n_items,
+        content=content,
+        sids=sids,
+        validation_histories=[split.validation_history(int(u)) for u in split.users],
+        validation_targets=split.validation_items,
+    )
 
 
 class SequenceScorer(Protocol):
@@ -91,7 +112,8 @@ def target_rank(scores: Floats, histories: list[Ints], targets: Ints) -> Ints:
     own = scores[rows, targets][:, None]
     earlier = np.arange(scores.shape[1])[None, :] < targets[:, None]
     ranks = (scores > own).sum(axis=1) + ((scores == own) & earlier).sum(axis=1)
-    return np.where(np.isfinite(own[:, 0]), ranks, scores.shape[1]).astype(np.int64)
+    never = np.full(len(ranks), scores.shape[1])
+    return np.asarray(np.where(np.isfinite(own[:, 0]), ranks, never), dtype=np.int64)
 
 
 def ndcg(ranks: Ints, k: int = 10) -> float:

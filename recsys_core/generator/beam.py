@@ -16,6 +16,7 @@ from torch import Tensor
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.constraints.restriction import Restriction
+from recsys_core.generator.fusion import Fusion, fuse, spread
 from recsys_core.generator.model import CompactModel
 
 Ints = NDArray[np.int64]
@@ -28,10 +29,14 @@ class Candidates(NamedTuple):
     Attributes:
         items: int64[B, P] item indices, best first, -1 where there are no more.
         log_probability: float32[B, P], -inf where there are no more.
+        fused: float32[B, P], what the order follows; equals ``log_probability`` where nothing is sharpened.
+        spread: float32[B], standard deviation of the kept prefixes' log-probabilities.
     """
 
     items: Ints
     log_probability: Floats
+    fused: Floats
+    spread: Floats
 
 
 class BeamSearch:
@@ -58,7 +63,15 @@ class BeamSearch:
         """bool[n_leaves]: leaves whose item has other leaves too."""
 
     @torch.inference_mode()
-    def search(self, states: Tensor, wish: Tensor, restriction: Restriction, widths: Ints, pool: int) -> Candidates:
+    def search(
+        self,
+        states: Tensor,
+        wish: Tensor,
+        restriction: Restriction,
+        widths: Ints,
+        pool: int,
+        fusion: Fusion | None = None,
+    ) -> Candidates:
         """Find the most probable allowed items of each request.
 
         Args:
@@ -67,6 +80,7 @@ class BeamSearch:
             restriction: one rule a request, in order.
             widths: int64[B], how many prefixes each request keeps at each level.
             pool: at most so many items come back a request.
+            fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
         Returns:
             Items, each once, and log-probabilities: exact for an item of one semantic ID, for an item of several the
@@ -80,22 +94,37 @@ class BeamSearch:
         rows = np.arange(batch)[:, None]
         for level in range(self.index.levels):
             children, logits = self._expand(level, nodes, states, wish, prefix)
-            reached = scores[:, :, None] + _log_softmax(logits)
-            reached[~self.restrict_open(restriction, level + 1, children)] = -np.inf
-            last = level == self.index.levels - 1
-            if last and self.index.leaves > len(self.index):
-                _merge_leaves(reached, children, self.index.leaf_item, self.shared)
-            keep = min(pool if last else int(widths.max()), reached[0].size)
+            conditional = _log_softmax(logits)
+            reached = scores[:, :, None] + conditional
+            closed = ~self.restrict_open(restriction, level + 1, children)
+            reached[closed] = -np.inf
+            if level == self.index.levels - 1:
+                fused = reached if fusion is None else fuse(scores, conditional, fusion)
+                fused[closed] = -np.inf
+                return self._candidates(reached, fused, children, min(pool, reached[0].size), spread(scores))
+            keep = min(int(widths.max()), reached[0].size)
             nodes, scores, parents = _best(reached, children, keep)
-            if last:
-                break
             if keep > widths.min():
                 scores[np.arange(keep)[None, :] >= widths[:, None]] = -np.inf
                 nodes[scores == -np.inf] = -1
             chosen = self._code_vectors(level, nodes)
             prefix = chosen if prefix is None else prefix[torch.from_numpy(rows), torch.from_numpy(parents)] + chosen
+        raise AssertionError("an index has at least one level")
+
+    def _candidates(
+        self, reached: Floats, fused: Floats, children: NDArray[np.int32], keep: int, spreads: Floats
+    ) -> Candidates:
+        """The ``keep`` best items by fused score: three [B, W, F]."""
+        if self.index.leaves > len(self.index):
+            if fused is not reached:
+                _merge_leaves(fused, children, self.index.leaf_item, self.shared)
+            _merge_leaves(reached, children, self.index.leaf_item, self.shared)
+        nodes, scores, _, chosen = _best_places(fused, children, keep)
+        exact = scores
+        if fused is not reached:
+            exact = np.take_along_axis(reached.reshape(len(reached), -1), chosen, axis=1)
         items = np.where(nodes >= 0, self.index.leaf_item[np.maximum(nodes, 0)], -1).astype(np.int64)
-        return Candidates(items, scores)
+        return Candidates(items, exact, scores, spreads)
 
     @torch.inference_mode()
     def log_probabilities(self, states: Tensor, wish: Tensor, items: Ints) -> Floats:
@@ -221,6 +250,14 @@ def _guarded(shifted: Floats, mass: Floats) -> Floats:
 
 def _best(reached: Floats, children: NDArray[np.int32], keep: int) -> tuple[NDArray[np.int32], Floats, Ints]:
     """The ``keep`` best children of each row: nodes int32[B, keep], scores, and the beam each came from."""
+    nodes, scores, parents, _ = _best_places(reached, children, keep)
+    return nodes, scores, parents
+
+
+def _best_places(
+    reached: Floats, children: NDArray[np.int32], keep: int
+) -> tuple[NDArray[np.int32], Floats, Ints, Ints]:
+    """As :func:`_best`, and where each stood: int64[B, keep] in ``reached`` flattened by row."""
     batch, _, fan = reached.shape
     flat = reached.reshape(batch, -1)
     if keep < flat.shape[1]:
@@ -232,6 +269,6 @@ def _best(reached: Floats, children: NDArray[np.int32], keep: int) -> tuple[NDAr
     order = np.lexsort((nodes, -scores), axis=1)
     nodes = np.take_along_axis(nodes, order, axis=1)
     scores = np.take_along_axis(scores, order, axis=1)
-    parents = np.take_along_axis(chosen, order, axis=1) // fan
+    chosen = np.take_along_axis(chosen, order, axis=1).astype(np.int64)
     nodes = np.where(np.isfinite(scores), nodes, -1).astype(np.int32)
-    return nodes, scores, parents.astype(np.int64)
+    return nodes, scores, chosen // fan, chosen

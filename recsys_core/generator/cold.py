@@ -232,12 +232,14 @@ def _describe(extended: CompactModel, model: CompactModel, sizes: tuple[int, ...
     """Rows of the content expert, in the directions that the model was trained with."""
     added = extended.text[len(model.text) :] @ model.get_buffer("basis")
     extended.content = torch.cat([model.content, functional.normalize(added, dim=-1)])
-    grown, start = [], 0
-    for size, old in zip(sizes, model.code_sizes, strict=True):
-        known = model.code_content[start : start + old]
-        grown += [known, known.new_zeros(size - old, known.shape[1])]
-        start += old
-    extended.code_content = torch.cat(grown)
+    # nobody has acted on them yet: as popular as the ordinary item, or nobody ever would
+    extended.popularity = torch.cat([model.popularity, model.popularity.new_zeros(len(added))])
+    for name in ("code_content", "code_popularity"):
+        table, grown, start = model.get_buffer(name), [], 0
+        for size, old in zip(sizes, model.code_sizes, strict=True):
+            grown += [table[start : start + old], table.new_zeros(size - old, *table.shape[1:])]
+            start += old
+        setattr(extended, name, torch.cat(grown))
 
 
 def _sizes(model: CompactModel, sids: NDArray[np.integer]) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
+from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.losses import fit_logits
 from recsys_core.generator.model import CatalogueTensors, CompactModel
 from recsys_core.generator.train import last_states
@@ -44,7 +45,13 @@ class Encoded(NamedTuple):
 
 
 def make_model(
-    config: CompactConfig, sids: NDArray[np.int32], text: NDArray[np.float32], *, hybrid: bool, seed: int
+    config: CompactConfig,
+    sids: NDArray[np.int32],
+    text: NDArray[np.float32],
+    *,
+    hybrid: bool,
+    seed: int,
+    counts: NDArray[np.int64] | None = None,
 ) -> CompactModel:
     """A fresh model under a seed.
 
@@ -54,12 +61,18 @@ def make_model(
         text: float32[n_items, d_text], centred (:func:`recsys_core.generator.prepare.centred`).
         hybrid: whether the last level is the item-unique token.
         seed: of the initial weights.
+        counts: int64[n_items], training interactions of each item; all alike when None.
     """
     torch.manual_seed(seed)
     tables = sids.shape[1] - (1 if hybrid else 0)
     sizes = tuple(int(sids[:, level].max()) + 1 for level in range(tables))
+    counted = np.zeros(len(sids), dtype=np.int64) if counts is None else counts
     tensors = CatalogueTensors(
-        torch.from_numpy(sids.astype(np.int64)), torch.from_numpy(np.ascontiguousarray(text)), sizes, hybrid
+        torch.from_numpy(sids.astype(np.int64)),
+        torch.from_numpy(np.ascontiguousarray(text)),
+        sizes,
+        hybrid,
+        torch.from_numpy(np.asarray(counted, dtype=np.int64)),
     )
     return CompactModel(config, tensors)
 
@@ -146,8 +159,22 @@ class CompactGenerator:
         silent = ~encoded.wish.any(dim=1, keepdim=True)
         return np.asarray(fitting.masked_fill(silent, 0.0).numpy(), dtype=np.float32)
 
+    @torch.inference_mode()
+    def item_head(self, encoded: Encoded) -> Floats:
+        """Log-probability of every item by the auxiliary head, one softmax over the catalogue: float32[B, n_items].
+
+        It sees no semantic IDs, so its mistakes are others than those of the search.
+        """
+        query = self.model.query(self.model.levels, encoded.states, encoded.wish)
+        return np.asarray(torch.log_softmax(query @ self._item_keys.T, dim=-1).numpy(), dtype=np.float32)
+
     def search(
-        self, encoded: Encoded, allowed: NDArray[np.bool_], widths: Ints, pool: int
+        self,
+        encoded: Encoded,
+        allowed: NDArray[np.bool_],
+        widths: Ints,
+        pool: int,
+        fusion: Fusion | None = None,
     ) -> tuple[Candidates, dict[str, float]]:
         """Beam search under one rule a request.
 
@@ -156,6 +183,7 @@ class CompactGenerator:
             allowed: bool[B, n_items].
             widths: int64[B], beam of each request.
             pool: at most so many items come back a request.
+            fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
         Returns:
             Candidates, and milliseconds spent on rules and on the search.
@@ -163,7 +191,7 @@ class CompactGenerator:
         started = time.perf_counter()
         restriction = self.index.restrict(allowed)
         ruled = time.perf_counter()
-        found = self.beam.search(encoded.states, encoded.wish, restriction, widths, pool)
+        found = self.beam.search(encoded.states, encoded.wish, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
         return found, timings
 

@@ -16,6 +16,8 @@ class CompactConfig(BaseModel):
     """Transformer blocks."""
     wish_width: PositiveInt = 48
     """Size of the vectors that instructions are matched on."""
+    content_width: int = Field(default=128, ge=0)
+    """Size of the content vectors that the third expert compares; 0 leaves that expert out."""
     heads: PositiveInt = 2
     """Attention heads; must divide ``width``."""
     window: PositiveInt = 50
@@ -61,3 +63,27 @@ class TrainConfig(BaseModel):
     """Seed of initial weights, batches, instructions and dropout."""
     threads: PositiveInt = 2
     """Processor threads; part of the recipe, since sums in another order round differently."""
+
+
+LONG_HISTORIES = 20.0
+"""Mean training items a user from which histories count as long."""
+
+LARGE_LOG = 100_000
+"""Training positions from which a log of short histories counts as large."""
+
+
+def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
+    """Settings for training data of a size, chosen on the validation targets of public sets.
+
+    Short histories leave few positions an item: they need more dropout and fewer epochs, the more so the smaller the
+    log is.
+
+    Args:
+        positions: training interactions.
+        users: users they belong to.
+    """
+    if positions >= LONG_HISTORIES * max(1, users):
+        return CompactConfig(), TrainConfig()
+    if positions >= LARGE_LOG:
+        return CompactConfig(dropout=0.4), TrainConfig(epochs=12, learning_rate=1.5e-3)
+    return CompactConfig(dropout=0.4), TrainConfig(epochs=10)

@@ -35,6 +35,8 @@ class SidLoss:
         self.sampled_items = sampled_items
         self.auxiliary_weight = auxiliary_weight
         self.n_items = len(trie.node)
+        self.share = torch.softmax(model.popularity, dim=0)
+        """float32[n_items]: share of each item in the training interactions, each counted once more than it has."""
         self.children = [_children_table(trie, level, model) for level in range(model.levels)]
         last_parent = trie.node[:, -2]
         self.bucket_low, self.bucket_high = _ranges(trie.parent[-1], int(last_parent.max()) + 1)
@@ -102,7 +104,10 @@ class SidLoss:
             return functional.cross_entropy(query @ item_keys.T, targets)
         drawn = torch.randint(self.n_items, (self.sampled_items,), generator=generator)
         pool, wanted = torch.unique(torch.cat([targets, drawn]), return_inverse=True)
-        return functional.cross_entropy(query @ item_keys.index_select(0, pool).T, wanted[: len(targets)])
+        # an item is in the pool the likelier, the more popular it is; uncorrected, that would punish popularity
+        expected = len(targets) * self.share[pool] + self.sampled_items / self.n_items
+        logits = query @ item_keys.index_select(0, pool).T - torch.log(-torch.expm1(-expected))
+        return functional.cross_entropy(logits, wanted[: len(targets)])
 
 
 def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: Tensor) -> Tensor:

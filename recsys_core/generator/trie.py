@@ -92,7 +92,7 @@ def _log_probabilities(
             vectors = model.prefix_vectors(prefix, level).expand(len(states), -1, -1)
             at_nodes = model.query(
                 level,
-                states[:, None, :].expand_as(vectors),
+                states[:, None, :].expand(-1, len(prefix), -1),
                 wish[:, None, :].expand(-1, len(prefix), -1),
                 vectors,
             )

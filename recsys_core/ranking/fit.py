@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_core.baselines.item_cf import ItemCF
-from recsys_core.generator.compact import CompactGenerator
+from recsys_core.baselines.nearest import Nearest
+from recsys_core.baselines.protocol import ndcg, target_rank
+from recsys_core.generator.beam import Candidates
+from recsys_core.generator.compact import CompactGenerator, Encoded
 from recsys_core.generator.data import InstructionSampler, Ints
+from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.instructions import Condition, moment_mask
 from recsys_core.generator.protocol import Task
-from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric
+from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric, with_item_head
 
 Floats = NDArray[np.float32]
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Weights of item-CF that are tried."""
 
-GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+VECTORS = (0.0, 0.1, 0.2, 0.3)
+"""Weights of vector scores that are tried."""
+
+GUIDANCE = (0.0, 0.5, 1.0, 2.0, 3.0)
 """Guidance factors that are tried for tasks with an instruction."""
+
+POWERS = (0.0, 0.5, 1.0)
+"""Powers of the relative spread that are tried for the generator's fusion."""
+
+ITEM_HEAD = (0.0, 0.25, 0.5, 0.75)
+"""Shares of the item head in the generator's probability that are tried."""
 
 NEARLY_BEST = 0.99
 """Among mixes with at least this share of the best NDCG, the one in which words bind most is taken: the target of a
@@ -34,7 +47,7 @@ FEWEST_CASES = 50
 """A task with fewer validation cases keeps the mix of ``for_you``."""
 
 MOST_CASES = 1000
-"""Cases scored for each task at most."""
+"""Cases scored for each task at most; four times as many for ``for_you``, the task that everybody meets."""
 
 WIDE_BEAM = 64
 """Beam while learning; wide, so that the mix isn't fitted to what a narrow beam misses."""
@@ -85,74 +98,131 @@ def validation_cases(
             if _satisfied(condition, target, moment, history, top_attribute):
                 cases[condition.task].append(Case(history, target, _wording(condition, rng)))
     for task, found in cases.items():
-        if len(found) > MOST_CASES:
-            cases[task] = [found[n] for n in np.sort(rng.choice(len(found), size=MOST_CASES, replace=False))]
+        most = 4 * MOST_CASES if task is Task.for_you else MOST_CASES
+        if len(found) > most:
+            cases[task] = [found[n] for n in np.sort(rng.choice(len(found), size=most, replace=False))]
     return cases
 
 
-def fit_mixes(generator: CompactGenerator, item_cf: ItemCF, cases: dict[Task, list[Case]]) -> ServingConfig:
-    """Choose weight and guidance of each task by validation NDCG@10, the simplest among equals."""
+def fit_mixes(
+    generator: CompactGenerator, item_cf: ItemCF, nearest: Nearest, cases: dict[Task, list[Case]]
+) -> ServingConfig:
+    """Choose fusion, weights and guidance of each task by validation NDCG@10, the simplest among equals.
+
+    Fusion first, for the generator alone, then the weights of its partners: a joint search over all five would fit
+    them to a few hundred cases.
+    """
     base = ServingConfig()
     mixes: dict[Task, TaskMix] = {}
     measured: dict[str, float] = {}
     for task, found in cases.items():
         if len(found) < FEWEST_CASES and task is not Task.for_you:
             continue
-        grid = {}
+        alone, own = _fit_fusion(generator, found)
         guidances = GUIDANCE if task in GUIDED_TASKS else (0.0,)
-        ranks = _ranks(generator, item_cf, found, guidances, base)
-        for key, rank in ranks.items():
-            grid[key] = float(np.mean(np.where(rank < 10, 1 / np.log2(rank + 2.0), 0.0))) if len(rank) else 0.0
+        ranks = _ranks(generator, item_cf, nearest, found, own, guidances, base.floor)
+        grid = {key: ndcg(rank) for key, rank in ranks.items()}
         best = max(grid.values())
         close = [key for key, value in grid.items() if value >= NEARLY_BEST * best]
-        weight, guidance = max(close, key=lambda key: (key[1], round(grid[key], 4), -key[0]))
-        mixes[task] = TaskMix(item_cf=weight, guidance=guidance)
-        measured |= {
-            f"{task.value}.cases": float(len(found)),
-            f"{task.value}.generator": round(grid[(0.0, 0.0)], 5),
-            f"{task.value}.mixed": round(grid[(weight, guidance)], 5),
-        }
+        weight, vectors, guidance = max(close, key=lambda key: (key[2], round(grid[key], 4), -key[0] - key[1]))
+        mixes[task] = own.model_copy(update={"item_cf": weight, "vectors": vectors, "guidance": guidance})
+        measured |= {f"{task.value}.cases": float(len(found))}
+        measured |= {f"{task.value}.{name}": round(value, 5) for name, value in alone.items()}
+        measured |= {f"{task.value}.mixed": round(grid[(weight, vectors, guidance)], 5)}
     return base.model_copy(update={"mixes": mixes, "measured": measured})
+
+
+def _fit_fusion(generator: CompactGenerator, cases: Sequence[Case]) -> tuple[dict[str, float], TaskMix]:
+    """Fusion and share of the item head for the generator alone, and validation NDCG@10 by name."""
+    spreads = [part.found.spread for part in _searches(generator, cases, Fusion())]
+    reference = float(max(np.concatenate(spreads).mean(), 1e-3)) if spreads else 1.0
+    scores: dict[str, float] = {}
+    best, chosen = -1.0, TaskMix(item_cf=0.0)
+    for power in POWERS:
+        fusion = Fusion(power=power, reference=reference)
+        ranks: dict[float, list[NDArray[np.int64]]] = {share: [] for share in ITEM_HEAD}
+        for part in _searches(generator, cases, fusion):
+            for share in ITEM_HEAD:
+                row = with_item_head(part.scores(), part.head, share)
+                ranks[share].append(target_rank(row, part.masked(), part.targets))
+        for share, found in ranks.items():
+            value = ndcg(np.concatenate(found)) if found else 0.0
+            scores[f"generator.power_{power:g}.head_{share:g}"] = value
+            if value > best * 1.001:
+                best, chosen = value, TaskMix(item_cf=0.0, item_head=share, fusion=fusion)
+    return scores, chosen
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """A chunk of cases after the search.
+
+    Attributes:
+        cases: the chunk.
+        found: candidates.
+        encoded: of the same requests.
+        head: float32[B, n_items], log-probabilities of the item head.
+        targets: int64[B].
+    """
+
+    cases: Sequence[Case]
+    found: Candidates
+    encoded: Encoded
+    head: Floats
+    targets: Ints
+
+    def scores(self) -> Floats:
+        """Fused log-probabilities of what the beam reached, -inf elsewhere: float32[B, n_items]."""
+        scores = np.full(self.head.shape, -np.inf, dtype=np.float32)
+        rows = np.broadcast_to(np.arange(len(self.cases))[:, None], self.found.items.shape)
+        real = self.found.items >= 0
+        scores[rows[real], self.found.items[real]] = self.found.fused[real]
+        return scores
+
+    def masked(self) -> list[Ints]:
+        """Histories without their target, where people act on an item again."""
+        return [c.history[c.history != c.target] for c in self.cases]
+
+
+def _searches(
+    generator: CompactGenerator, cases: Sequence[Case], fusion: Fusion, chunk: int = 64
+) -> Iterator[_Searched]:
+    n_items = len(generator.index)
+    for start in range(0, len(cases), chunk):
+        part = cases[start : start + chunk]
+        encoded = generator.encode([c.history for c in part], [c.instruction for c in part])
+        everything = np.ones((len(part), n_items), dtype=bool)
+        widths = np.full(len(part), WIDE_BEAM, dtype=np.int64)
+        found, _ = generator.search(encoded, everything, widths, n_items, fusion)
+        targets = np.array([c.target for c in part], dtype=np.int64)
+        yield _Searched(part, found, encoded, generator.item_head(encoded), targets)
 
 
 def _ranks(
     generator: CompactGenerator,
     item_cf: ItemCF,
+    nearest: Nearest,
     cases: Sequence[Case],
+    own: TaskMix,
     guidances: Sequence[float],
-    base: ServingConfig,
-    chunk: int = 64,
-) -> dict[tuple[float, float], NDArray[np.int64]]:
-    """Rank of each case's target under each (weight, guidance), history masked, ties by item index."""
-    collected: dict[tuple[float, float], list[NDArray[np.int64]]] = {(w, g): [] for w in WEIGHTS for g in guidances}
-    for start in range(0, len(cases), chunk):
-        part = cases[start : start + chunk]
-        histories = [c.history for c in part]
-        told, fits = _all_scores(generator, histories, [c.instruction for c in part])
-        cf = item_cf.scores(histories)
-        targets = np.array([c.target for c in part])
-        for weight, guidance in collected:
-            scores = geometric(told, cf, fits, TaskMix(item_cf=weight, guidance=guidance), base.floor)
-            for row, history in enumerate(histories):
-                scores[row, history[history != targets[row]]] = -np.inf
-            own = scores[np.arange(len(part)), targets][:, None]
-            ahead = (scores > own) | ((scores == own) & (np.arange(scores.shape[1])[None, :] < targets[:, None]))
-            collected[(weight, guidance)].append(ahead.sum(axis=1))
+    floor: float,
+) -> dict[tuple[float, float, float], NDArray[np.int64]]:
+    """Rank of each case's target under each (item_cf, vectors, guidance), history masked, ties by item index."""
+    pairs = [(w, v) for w in WEIGHTS for v in VECTORS if w + v <= 0.9 + 1e-9]
+    # without partners there is nothing to guide
+    keys = [(w, v, g) for w, v in pairs for g in (guidances if w + v else guidances[:1])]
+    collected: dict[tuple[float, float, float], list[NDArray[np.int64]]] = {key: [] for key in keys}
+    for part in _searches(generator, cases, own.fusion):
+        histories = [c.history for c in part.cases]
+        told = with_item_head(part.scores(), part.head, own.item_head)
+        told = np.where(np.isfinite(told), told, -50.0)
+        fits = generator.fits(part.encoded)
+        cf, near = item_cf.scores(histories), nearest.scores(histories)
+        for weight, vectors, guidance in keys:
+            mix = TaskMix(item_cf=weight, vectors=vectors, guidance=guidance)
+            scores = geometric(told, cf, fits, mix, floor, near)
+            collected[(weight, vectors, guidance)].append(target_rank(scores, part.masked(), part.targets))
     return {key: np.concatenate(parts) if parts else np.empty(0, np.int64) for key, parts in collected.items()}
-
-
-def _all_scores(generator: CompactGenerator, histories: list[Ints], instructions: list[str]) -> tuple[Floats, Floats]:
-    """Log-probabilities of what a wide beam reaches (-50 elsewhere) and given the words alone: float32[B, n_items]."""
-    n_items = len(generator.index)
-    encoded = generator.encode(histories, instructions)
-    everything = np.ones((len(histories), n_items), dtype=bool)
-    widths = np.full(len(histories), WIDE_BEAM, dtype=np.int64)
-    found, _ = generator.search(encoded, everything, widths, pool=n_items)
-    scores = np.full((len(histories), n_items), -50.0, dtype=np.float32)
-    rows = np.broadcast_to(np.arange(len(histories))[:, None], found.items.shape)
-    real = found.items >= 0
-    scores[rows[real], found.items[real]] = found.log_probability[real]
-    return scores, generator.fits(encoded)
 
 
 def _telling(sampler: InstructionSampler, own: Ints, rng: np.random.Generator) -> list[int]:

@@ -1,16 +1,20 @@
-"""The served ranking: the generator's probabilities mixed with item-CF, weights learned on validation per task.
+"""The served ranking: the generator's probabilities mixed with item-CF and vector scores, weights from validation.
 
-Geometric mixing with a floor, ``(1 - w) log(p_generator + f) + w log(p_item_cf + f)``: an item that one of the two
-never proposes is damped, not forbidden. Item-CF knows no instructions; the generator's wish head lends it one:
-``p_item_cf`` is multiplied with ``p_fit ** guidance``, the probability that an item is what the words mean.
+Geometric mixing with a floor, ``w_g log(p_generator + f) + w_c log(p_item_cf + f) + w_v log(p_vectors + f)``: an item
+that one of them never proposes is damped, not forbidden. The partners know no instructions; the generator's wish head
+lends them one: each is multiplied with ``p_fit ** guidance``, the probability that an item is what the words mean.
+
+The generator's own probability is a calibrated sum of two: prefix times item (:mod:`recsys_core.generator.fusion`) and
+the auxiliary item head, which ranks the same candidates without semantic IDs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import Task
 
 Floats = NDArray[np.float32]
@@ -22,9 +26,21 @@ class TaskMix(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     item_cf: float = Field(default=0.5, ge=0, le=1)
-    """Weight of item-CF; the generator has the rest."""
+    """Weight of item-CF; the generator has what the partners leave."""
+    vectors: float = Field(default=0.0, ge=0, le=1)
+    """Weight of item vectors near those of the history."""
     guidance: float = Field(default=1.0, ge=0, le=5)
-    """How strongly the meaning of the words conditions item-CF; 0 leaves item-CF without instruction."""
+    """How strongly the meaning of the words conditions the partners; 0 leaves them without instruction."""
+    item_head: float = Field(default=0.0, ge=0, le=1)
+    """Share of the auxiliary item head in the generator's probability."""
+    fusion: Fusion = Field(default_factory=Fusion)
+    """How the generator combines prefix and item scores."""
+
+    @model_validator(mode="after")
+    def _the_generator_has_a_weight(self) -> TaskMix:
+        if self.item_cf + self.vectors > 1 + 1e-9:
+            raise ValueError(f"item_cf {self.item_cf} and vectors {self.vectors} add up to more than 1")
+        return self
 
 
 class ServingConfig(BaseModel):
@@ -52,19 +68,42 @@ class ServingConfig(BaseModel):
         return self.mixes.get(task, self.mixes.get(Task.for_you, TaskMix()))
 
 
-def geometric(generator: Floats, item_cf: Floats, fits: Floats, mix: TaskMix, floor: float) -> Floats:
+def geometric(
+    generator: Floats, item_cf: Floats, fits: Floats, mix: TaskMix, floor: float, vectors: Floats | None = None
+) -> Floats:
     """Mix one row or many.
 
     Args:
         generator: log-probabilities, -inf where the generator proposed nothing.
         item_cf: probabilities of the same shape.
         fits: log-probabilities that items are what the words mean, of the same shape.
-        mix: weight and guidance.
-        floor: added to both probabilities.
+        mix: weights and guidance.
+        floor: added to all probabilities.
+        vectors: probabilities of the same shape; only read where ``mix`` gives them weight.
     """
     own = np.log(np.exp(np.minimum(generator, 50.0)) + floor)
     partner = np.log(item_cf + floor) + mix.guidance * fits
-    return np.asarray((1 - mix.item_cf) * own + mix.item_cf * partner, dtype=np.float32)
+    if vectors is None or mix.vectors == 0:
+        return np.asarray((1 - mix.item_cf) * own + mix.item_cf * partner, dtype=np.float32)
+    likeness = np.log(vectors + floor) + mix.guidance * fits
+    rest = 1 - mix.item_cf - mix.vectors
+    return np.asarray(rest * own + mix.item_cf * partner + mix.vectors * likeness, dtype=np.float32)
+
+
+def with_item_head(candidates: Floats, item_head: Floats, share: float) -> Floats:
+    """The generator's log-probability of its candidates, ``log((1 - share) p_search + share p_item_head)``.
+
+    Args:
+        candidates: fused log-probabilities of the search, -inf where it proposed nothing; those stay out.
+        item_head: log-probabilities of the auxiliary head, of the same shape.
+        share: of the item head.
+    """
+    if share == 0:
+        return candidates
+    if share == 1:
+        return np.where(np.isfinite(candidates), item_head, -np.inf)
+    both = np.logaddexp(candidates + np.log1p(-share), item_head + np.log(share))
+    return np.asarray(np.where(np.isfinite(candidates), both, -np.inf), dtype=np.float32)
 
 
 def toward_anchors(scores: Floats, likeness: Floats, weight: float, floor: float) -> Floats:

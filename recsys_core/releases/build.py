@@ -15,24 +15,29 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig
+from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig, tuned_item_cf
+from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity
+from recsys_core.baselines.protocol import fit_data
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.splits import Split, leakage_check, leave_last_out
 from recsys_core.constraints.index import ConstraintIndex
+from recsys_core.encoders.aligned import AlignedConfig, align
+from recsys_core.encoders.alignment_pairs import AlignmentViews, rare_tags
 from recsys_core.encoders.collaborative import CollaborativeConfig, CollaborativeEncoder
+from recsys_core.encoders.content import content_vectors
 from recsys_core.encoders.fused import FusedConfig, fuse
 from recsys_core.encoders.protocol import TrainSequences
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import DataError
-from recsys_core.generator.config import CompactConfig, TrainConfig
+from recsys_core.generator.config import CompactConfig, TrainConfig, recipe
 from recsys_core.releases.release import Manifest, Release
 from recsys_core.releases.stages import Stage, StageOutcome, StageRunner
 from recsys_core.releases.store import ReleaseStore
 from recsys_core.sids.layouts import SidConfig, make_tokenizer
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
 
 
@@ -46,17 +51,26 @@ class BuildConfig(BaseModel):
     collaborative: CollaborativeConfig = Field(default_factory=CollaborativeConfig)
     """Item vectors from behaviour."""
     fused: FusedConfig = Field(default_factory=FusedConfig)
-    """Text and behaviour in one vector."""
+    """Text and behaviour side by side in one vector."""
+    aligned: AlignedConfig = Field(default_factory=AlignedConfig)
+    """Text brought into line with behaviour by a trained tower."""
+    relations: Literal["fused", "aligned"] = "fused"
+    """How item vectors join text and behaviour; they find what resembles an item and are mixed into the ranking."""
     sids: SidConfig = Field(default_factory=SidConfig)
     """Semantic IDs."""
-    sid_source: Literal["text", "fused"] = "text"
+    sid_source: Literal["text", "fused", "aligned"] = "text"
     """Vectors that semantic IDs are made of. Behaviour helps the pure layout and hurts the hybrid one a little."""
-    model: CompactConfig = Field(default_factory=CompactConfig)
-    """Shape of the generator."""
-    train: TrainConfig = Field(default_factory=TrainConfig)
-    """How it is trained."""
-    item_cf: ItemCFConfig = Field(default_factory=ItemCFConfig)
-    """The partner that the served ranking mixes in."""
+    model: CompactConfig | None = None
+    """Shape of the generator; left out, :func:`~recsys_core.generator.config.recipe` chooses by the data."""
+    train: TrainConfig | None = None
+    """How it is trained; left out, the same."""
+    item_cf: ItemCFConfig | None = None
+    """The partner that the served ranking mixes in; left out, its settings are chosen on validation."""
+
+    def for_data(self, positions: int, users: int) -> BuildConfig:
+        """With the generator's settings filled in for training data of this size."""
+        model, train = recipe(positions, users)
+        return self.model_copy(update={"model": self.model or model, "train": self.train or train})
 
 
 class BuildEvent(BaseModel):
@@ -112,13 +126,16 @@ class _Build:
         self.encoder = TextEncoder(config.text)
 
     def run(self) -> Release:
+        log = InteractionLog.load(self.dataset / "interactions.parquet")
+        split = leave_last_out(log)
+        self.config = self.config.for_data(len(split.train_items), log.n_users)
         settings = self.config.model_dump(mode="json", exclude={"text": {"cache_dir"}})
         source = self.description.get("content_sha256", self.description)
         runner = StageRunner.for_config(self.store, CODE_VERSION, settings, source)
         # sums in another order round differently: the same number of threads throughout, or not the same bytes
         import torch
 
-        torch.set_num_threads(self.config.train.threads)
+        torch.set_num_threads(self._settings.threads)
         with runner:
             self._stage(runner, "catalogue", self._catalogue, ["catalogue.parquet", "interactions.parquet"], source)
             self.catalogue = Catalogue.load(runner.workdir / "catalogue.parquet")
@@ -129,13 +146,17 @@ class _Build:
             c = settings
             self._stage(runner, "text_vectors", self._text, ["text_vectors.npy"], c["text"])
             self._stage(
-                runner, "item_vectors", self._item_vectors, ["item_vectors.npy"], [c["collaborative"], c["fused"]]
+                runner,
+                "item_vectors",
+                self._item_vectors,
+                ["item_vectors.npy"],
+                [c["collaborative"], c["fused"], c["aligned"], c["relations"]],
             )
             self._stage(runner, "sids", self._sids, ["sids.npy", "tokenizer"], [c["sids"], c["sid_source"]])
             self._stage(runner, "index", self._index, ["index"], None)
             self._stage(runner, "item_cf", self._item_cf, ["item_cf.npz", "popularity.npy"], c["item_cf"])
             self._stage(runner, "generator", self._generator, ["generator"], [c["model"], c["train"]])
-            self._stage(runner, "serving", self._serving, ["serving.json"], c["train"]["seed"])
+            self._stage(runner, "serving", self._serving, ["serving.json"], [c["train"]["seed"]])
             self._stage(runner, "collection", self._collection, ["collection"], None)
             return self._finish(runner, settings)
 
@@ -172,19 +193,32 @@ class _Build:
         def tell(done: int, total: int) -> None:
             self._progress("text_vectors", done, total)
 
-        np.save(stage.folder / "text_vectors.npy", self.encoder.encode(self.catalogue, progress=tell))
+        vectors = content_vectors(self.catalogue, self.encoder, progress=tell)
+        # items without words have vectors made of tags, narrower than sentences; zeros change no cosine
+        missing = self.encoder.dimensions - vectors.shape[1]
+        np.save(stage.folder / "text_vectors.npy", np.pad(vectors, ((0, 0), (0, max(0, missing)))))
 
     def _item_vectors(self, stage: Stage) -> None:
+        np.save(stage.folder / "item_vectors.npy", self._joined(stage, self.config.relations))
+
+    def _joined(self, stage: Stage, kind: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Text and behaviour in one vector an item."""
+        text = self._load(stage, "text_vectors")
         behaviour = CollaborativeEncoder(self.config.collaborative).encode(self.catalogue, self.train)
-        np.save(
-            stage.folder / "item_vectors.npy", fuse(self._load(stage, "text_vectors"), behaviour, self.config.fused)
-        )
+        if kind == "fused":
+            return fuse(text, behaviour, self.config.fused)
+        views = AlignmentViews(tags=rare_tags(self.catalogue), collaborative=behaviour)
+        return align(text, self.train, views, self.config.aligned, seed=self._settings.seed)
 
     def _sids(self, stage: Stage) -> dict[str, float]:
         from recsys_core.generator.prepare import centred
 
-        text = self.config.sid_source == "text"
-        vectors = centred(self._load(stage, "text_vectors")) if text else self._load(stage, "item_vectors")
+        source = self.config.sid_source
+        if source == "text":
+            vectors = centred(self._load(stage, "text_vectors"))
+        else:
+            same = source == self.config.relations
+            vectors = self._load(stage, "item_vectors") if same else self._joined(stage, source)
         tokenizer = make_tokenizer(self.config.sids)
         sids = tokenizer.fit(vectors)
         quality = tokenizer.quality()
@@ -197,11 +231,20 @@ class _Build:
         index = ConstraintIndex.build(np.load(stage.folder / "sids.npy"), self.catalogue.ids)
         index.save(stage.folder / "index")
 
-    def _item_cf(self, stage: Stage) -> None:
+    def _item_cf(self, stage: Stage) -> dict[str, float]:
         n_items = len(self.catalogue)
-        model = ItemCF.fit(self.split.train_offsets, self.split.train_items, n_items, self.config.item_cf)
-        model.save(stage.folder / "item_cf.npz")
         np.save(stage.folder / "popularity.npy", popularity(self.split.train_items, n_items))
+        data = fit_data(self.split, np.empty((n_items, 0), dtype=np.float32))
+        if self.config.item_cf is not None or not len(data.validation_targets):
+            ItemCF.fit_data(data, self.config.item_cf).save(stage.folder / "item_cf.npz")
+            return {}
+
+        def tell(detail: str, done: int, total: int) -> None:
+            self._progress("item_cf", done, total, detail)
+
+        choice = tuned_item_cf(data, tell)
+        choice.scorer.save(stage.folder / "item_cf.npz")
+        return {"validation_ndcg@10": choice.ndcg, "tried": len(choice.tried)}
 
     def _generator(self, stage: Stage) -> dict[str, float]:
         from recsys_core.generator.compact import make_model, save_model
@@ -211,9 +254,14 @@ class _Build:
 
         text = self._load(stage, "text_vectors")
         hybrid = self.config.sids.layout == "hybrid"
-        settings = self.config.train
+        settings = self._settings
         model = make_model(
-            self.config.model, np.load(stage.folder / "sids.npy"), centred(text), hybrid=hybrid, seed=settings.seed
+            self._shape,
+            np.load(stage.folder / "sids.npy"),
+            centred(text),
+            hybrid=hybrid,
+            seed=settings.seed,
+            counts=np.load(stage.folder / "popularity.npy"),
         )
         data = prepare_training(
             self.catalogue,
@@ -253,7 +301,7 @@ class _Build:
             ConstraintIndex.load(stage.folder / "index"),
             self.encoder.encode_texts,
         )
-        prepared = prepare_sampler(self.catalogue, self.split, text, seed=self.config.train.seed)
+        prepared = prepare_sampler(self.catalogue, self.split, text, seed=self._settings.seed)
         users = self.split.users
         last = self.log.offsets[1:][users]
         cases = validation_cases(
@@ -262,11 +310,13 @@ class _Build:
             self.log.timestamps[last - 2],
             prepared.sampler,
             prepared.top_attribute,
-            self.config.train.seed,
+            self._settings.seed,
         )
-        serving = fit_mixes(generator, ItemCF.load(stage.folder / "item_cf.npz"), cases)
+        nearest = Nearest(self._load(stage, "item_vectors"))
+        serving = fit_mixes(generator, ItemCF.load(stage.folder / "item_cf.npz"), nearest, cases)
         (stage.folder / "serving.json").write_text(serving.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return {f"item_cf_weight.{task.value}": mix.item_cf for task, mix in serving.mixes.items()}
+        weights = {f"item_cf_weight.{task.value}": mix.item_cf for task, mix in serving.mixes.items()}
+        return weights | {f"vectors_weight.{task.value}": mix.vectors for task, mix in serving.mixes.items()}
 
     def _collection(self, stage: Stage) -> None:
         from recsys_core.serving.vector_store import ChromaStore
@@ -288,6 +338,16 @@ class _Build:
             item_count=len(self.catalogue),
         )
         return runner.finish(manifest)
+
+    @property
+    def _settings(self) -> TrainConfig:
+        assert self.config.train is not None  # filled in by `for_data` before the first stage
+        return self.config.train
+
+    @property
+    def _shape(self) -> CompactConfig:
+        assert self.config.model is not None
+        return self.config.model
 
     @staticmethod
     def _load(stage: Stage, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:

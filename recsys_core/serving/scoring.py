@@ -10,13 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_core.baselines.item_cf import ItemCF
+from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity_probability
 from recsys_core.generator.compact import CompactGenerator, Encoded
+from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import ScoredItem, Task
-from recsys_core.ranking.mix import ServingConfig, away_from, geometric, toward_anchors
+from recsys_core.ranking.mix import ServingConfig, TaskMix, away_from, geometric, toward_anchors, with_item_head
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+BASELINES = ("item_cf", "popularity")
+"""Models that use no generator."""
+
+ABLATIONS = {"generator_top1": Fusion(best_prefix_only=True), "generator_fixed": Fusion()}
+"""The generator with only its best prefix, and with its plain product of probabilities (sigma fixed)."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Scorer:
         self.item_cf = item_cf
         self.popularity = popularity_probability(popularity)
         self.item_vectors = item_vectors
+        self.nearest = Nearest(item_vectors)
         self.serving = serving
         self.sids = generator.model.sids.numpy()
 
@@ -88,12 +97,14 @@ class Scorer:
         encoded = self.generator.encode([q.history for q in queries], [q.instruction for q in queries])
         lap("encode")
         searched = np.full(allowed.shape, -np.inf, dtype=np.float32)
-        if model in ("item_cf", "popularity"):
+        if model in BASELINES:
             scores = self._baseline(queries, model)
         else:
-            searched = self._search(encoded, queries, allowed, timings)
+            mixes = [self._mix(q, model) for q in queries]
+            searched, scores = self._search(encoded, queries, mixes, allowed, timings)
             clock = time.perf_counter()
-            scores = self._mixed(searched, encoded, queries) if model == "sidra" else searched.copy()
+            if model == "sidra":
+                scores = self._mixed(scores, encoded, queries, mixes)
         scores[~allowed] = -np.inf
         lap("mix")
         chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
@@ -116,6 +127,8 @@ class Scorer:
     def score_item(self, item: int, histories: Sequence[Ints], task: Task, instruction: str) -> tuple[Floats, float]:
         """Served score of one item under several histories, and what the instruction adds under the first.
 
+        The item is scored by its exact probability; fusion needs the other items of its prefix and is left out.
+
         Returns:
             float32[len(histories)] in nats, and the gain in nats (0 without an instruction).
         """
@@ -126,32 +139,59 @@ class Scorer:
         logp = self.generator.log_probabilities(encoded, column)[:, 0]
         fits = self.generator.fits(encoded)[:, item]
         cf = self.item_cf.scores(list(histories))[:, item]
+        near = self.nearest.scores(list(histories))[:, item] if mix.vectors else None
         gain = 0.0
         if instruction.strip():
             silent = self.generator.log_probabilities(self.generator.encode([histories[0]], [""]), column[:1])
             gain = float(logp[0] - silent[0, 0])
-        return geometric(logp, cf, fits, mix, self.serving.floor), gain
+        own = with_item_head(logp, self.generator.item_head(encoded)[:, item], mix.item_head) if mix.item_head else logp
+        return geometric(own, cf, fits, mix, self.serving.floor, near), gain
+
+    def _mix(self, query: Query, model: str) -> TaskMix:
+        """How a query is mixed; an ablation changes the generator's fusion and leaves out its item head."""
+        mix = self.serving.mix(query.task, query.instruction)
+        if model in ABLATIONS:
+            return mix.model_copy(update={"fusion": ABLATIONS[model], "item_head": 0.0})
+        return mix
 
     def _search(
-        self, encoded: Encoded, queries: Sequence[Query], allowed: NDArray[np.bool_], timings: dict[str, float]
-    ) -> Floats:
+        self,
+        encoded: Encoded,
+        queries: Sequence[Query],
+        mixes: Sequence[TaskMix],
+        allowed: NDArray[np.bool_],
+        timings: dict[str, float],
+    ) -> tuple[Floats, Floats]:
+        """Exact log-probability and the generator's score of what the search found: two float32[B, n_items]."""
         widths = np.array([q.beam for q in queries], dtype=np.int64)
         pool = max(self.serving.pool, max(q.k for q in queries))
-        found, spent = self.generator.search(encoded, allowed, widths, pool)
-        timings.update(spent)
-        scores = np.full(allowed.shape, -np.inf, dtype=np.float32)
-        rows = np.broadcast_to(np.arange(len(queries))[:, None], found.items.shape)
-        real = found.items >= 0
-        scores[rows[real], found.items[real]] = found.log_probability[real]
-        return scores
+        exact = np.full(allowed.shape, -np.inf, dtype=np.float32)
+        scores = exact.copy()
+        for fusion in dict.fromkeys(m.fusion for m in mixes):
+            rows = np.array([n for n, m in enumerate(mixes) if m.fusion == fusion])
+            part = Encoded(encoded.states[rows], encoded.wish[rows])
+            found, spent = self.generator.search(part, allowed[rows], widths[rows], pool, fusion)
+            for name, value in spent.items():
+                timings[name] = timings.get(name, 0.0) + value
+            place = np.broadcast_to(rows[:, None], found.items.shape)
+            real = found.items >= 0
+            exact[place[real], found.items[real]] = found.log_probability[real]
+            scores[place[real], found.items[real]] = found.fused[real]
+        shares = np.array([m.item_head for m in mixes])
+        if shares.any():
+            head = self.generator.item_head(encoded)
+            for row in np.flatnonzero(shares):
+                scores[row] = with_item_head(scores[row], head[row], float(shares[row]))
+        return exact, scores
 
-    def _mixed(self, generator: Floats, encoded: Encoded, queries: Sequence[Query]) -> Floats:
-        cf = self.item_cf.scores([q.history for q in queries])
+    def _mixed(self, generator: Floats, encoded: Encoded, queries: Sequence[Query], mixes: Sequence[TaskMix]) -> Floats:
+        histories = [q.history for q in queries]
+        cf = self.item_cf.scores(histories)
+        near = self.nearest.scores(histories) if any(m.vectors for m in mixes) else cf
         fits = self.generator.fits(encoded)
         mixed = np.empty_like(generator)
-        for row, query in enumerate(queries):
-            mix = self.serving.mix(query.task, query.instruction)
-            mixed[row] = geometric(generator[row], cf[row], fits[row], mix, self.serving.floor)
+        for row, (query, mix) in enumerate(zip(queries, mixes, strict=True)):
+            mixed[row] = geometric(generator[row], cf[row], fits[row], mix, self.serving.floor, near[row])
             if len(query.anchors):
                 likeness = self._likeness(query.anchors)
                 mixed[row] = toward_anchors(mixed[row], likeness, self.serving.anchor_weight, self.serving.floor)

@@ -26,14 +26,17 @@ def brute_force(small, states, wish) -> np.ndarray:
     for item, sid in enumerate(small.sids.tolist()):
         total = 0.0
         for level in range(len(sid)):
-            state = states
+            state, content, popular = states.split([model.config.width, model.content_width, 1])
             if level:
                 codes = sum(model.codes[e].weight[sid[e]] for e in range(level))
                 state = state + model.depth[level - 1](state, codes)
             taste = functional.normalize(state, dim=-1) * model.log_scales[level].exp()
             wished = wish * model.log_wish_scales[level].exp()
             keys = model.keys(level)
-            logits = {token: float(torch.cat([taste, wished]) @ keys[token]) for token in children[tuple(sid[:level])]}
+            about = content * model.log_content_scales[level].exp()
+            logits = {
+                token: float(torch.cat([taste, about, popular + model.popularity_scales[level], wished]) @ keys[token]) for token in children[tuple(sid[:level])]
+            }
             total += logits[sid[level]] - math.log(sum(math.exp(v) for v in logits.values()))
         out[item] = total
     return out

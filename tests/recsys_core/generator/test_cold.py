@@ -215,7 +215,7 @@ class TestSelection:
         small = make_small(6, 40, hybrid=hybrid)
         every = FixedPaths(4, 2).all.astype(np.int32)
         with torch.inference_mode():
-            nll = path_nll(small.generator.model, torch.randn(5, 16), every)
+            nll = path_nll(small.generator.model, torch.randn(5, small.generator.model.state_width), every)
         np.testing.assert_allclose(np.exp(-nll).sum(axis=1), 1.0, atol=1e-5)
 
     def _choice(self, config):

@@ -47,12 +47,14 @@ def brute_force(generator, sids, items, state, wish) -> np.ndarray:
     for sid, item in zip(sids.tolist(), items.tolist(), strict=True):
         total = 0.0
         for level, token in enumerate(sid):
-            at = state
+            at, content, popular = state.split([model.config.width, model.content_width, 1])
             if level:
                 at = at + model.depth[level - 1](at, sum(model.codes[e].weight[sid[e]] for e in range(level)))
             query = torch.cat(
                 [
                     functional.normalize(at, dim=-1) * model.log_scales[level].exp(),
+                    content * model.log_content_scales[level].exp(),
+                    popular + model.popularity_scales[level],
                     wish * model.log_wish_scales[level].exp(),
                 ]
             )
