@@ -92,7 +92,7 @@ def _items(
     rejects = table.rejects.frame()
     _stop_if_too_many(rejects, table.total, allowed, report)
     parts = {"id": ids, "title": titles}
-    parts |= {role: as_text(table.frame[columns[role]]) for role in ("text", "image") if role in columns}
+    parts |= {role: _told(table.frame[columns[role]], role) for role in ("text", "image") if role in columns}
     parts |= {f"{ATTRIBUTE_PREFIX}{name}": column for name, column in attributes.items()}
     frame = pl.DataFrame([column.rename(name) for name, column in parts.items()]).filter(keep)
     if frame.height < MIN_ITEMS:
@@ -101,6 +101,13 @@ def _items(
             f"a recommender needs at least {MIN_ITEMS} to choose from"
         )
     return Catalogue(frame, item_noun=mapping.item_noun), rejects, notes
+
+
+def _told(column: pl.Series, role: str) -> pl.Series:
+    """Text or picture; of a list the paragraphs one after another, or the first picture."""
+    if isinstance(column.dtype, pl.List):
+        column = column.list.first() if role == "image" else column.list.join(" ")
+    return as_text(column)
 
 
 def _attributes(
