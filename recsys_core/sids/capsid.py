@@ -20,7 +20,8 @@ Ours, not the paper's:
 * The capsules see the first principal components of the vectors (``width``), which cuts the time in proportion.
 * ``beta``, one number a level, is learned: residuals get short, and without it deep levels would route evenly.
 * The reconstruction reads the routing weights only, through a code vector of its own for each code. Read from the
-  votes, as in the paper, it could be perfect with any codes at all, since ``W r`` passes ``r`` by them.
+  votes, as in the paper, it could be perfect with any codes at all, since ``W r`` passes ``r`` by them. The residual
+  after each level is kept short as well, but that teaches the codes' own part of the votes only, not ``W``.
 * The expected length uses a smooth form of the two rules that end a path.
 
 Training is in :mod:`recsys_core.sids.capsid_training`. SemanticBPE, which merges frequent code pairs, is not here.
@@ -65,8 +66,8 @@ class CapsIDConfig(CodebookShape):
     """Passes over the items."""
     batch: int = Field(default=512, ge=1)
     """Items a step."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Of Adam."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Of Adam; votes of deep levels are short, so a higher rate soon pushes their codes together."""
     spread_weight: float = Field(default=0.05, ge=0)
     """Weight of the spread loss, which wants the winner ahead of its strongest rival by a margin, from .2 to .9."""
     length_weight: float = Field(default=0.01, ge=0)

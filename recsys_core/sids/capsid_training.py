@@ -22,6 +22,7 @@ _INITIAL_ITERATIONS = 15
 _INITIAL_WINNER = 0.6
 _DOUBLINGS = 24
 _SAMPLE_ROWS = 512
+_AHEAD = 1000.0
 _MARGINS = (0.2, 0.9)
 _CONFIDENCE_WIDTH = 0.05
 _RESIDUAL_WIDTH = 0.02
@@ -64,6 +65,8 @@ def route(residual: Tensor, capsules: Capsules, rounds: int) -> Routed:
         if number < rounds - 1:
             # the part W r . o is the same for all capsules, so the softmax doesn't see it
             agreement = agreement + beta * (agreed @ bias.T)
+    # taking votes away must not teach W to pass the residual by the codes
+    shared = shared.detach()
     squares = shared.square().sum(dim=1, keepdim=True) + 2.0 * shared @ bias.T + bias.square().sum(dim=1)
     squares = squares.clamp_min(1e-12)
     taken = weights * squares.sqrt() / (_SQUASH + squares)
@@ -142,17 +145,22 @@ def _first_capsules(table: Tensor, codes: int, config: CapsIDConfig) -> tuple[li
     levels: list[Capsules] = []
     books: list[Tensor] = []
     residual, unexplained = table, table
+    ended = torch.zeros(len(table), dtype=torch.bool)
     width = table.shape[1]
     for level in range(config.levels):
-        centres = train_centroids(residual.numpy(), codes, _INITIAL_ITERATIONS, config.seed + level)
-        centres, _ = reseed_dead(residual.numpy(), centres)
+        # centroids are for the items that get here; where those are fewer than codes, the longest residuals join
+        wanted = max(codes, int((~ended).sum()))
+        urgency = torch.where(ended, 0.0, _AHEAD) + residual.norm(dim=1)
+        sample = residual[urgency.argsort(descending=True, stable=True)[:wanted].sort().values].contiguous()
+        centres = train_centroids(sample.numpy(), codes, _INITIAL_ITERATIONS, config.seed + level)
+        centres, _ = reseed_dead(sample.numpy(), centres)
         capsules = {
             "bias": torch.from_numpy(centres.copy()),
             "down": torch.randn(config.rank, width) / width**0.5,
             "up": torch.zeros(width, config.rank),
             "sharpness": torch.zeros(()),
         }
-        sample = residual[:: max(1, len(residual) // _SAMPLE_ROWS)]
+        sample = sample[:: max(1, len(sample) // _SAMPLE_ROWS)]
         for _ in range(_DOUBLINGS):
             if float(route(sample, capsules, config.rounds).weights.amax(dim=1).mean()) >= _INITIAL_WINNER:
                 break
@@ -162,6 +170,7 @@ def _first_capsules(table: Tensor, codes: int, config: CapsIDConfig) -> tuple[li
         book = share.T @ unexplained
         unexplained = unexplained - routed.weights @ book
         residual = routed.residual.contiguous()
+        ended |= (routed.confidence >= config.stop_confidence) | (residual.norm(dim=1) <= config.stop_residual)
         levels.append(capsules)
         books.append(book)
     return levels, books
@@ -172,11 +181,13 @@ def _loss(batch: Tensor, levels: list[Capsules], books: list[Tensor], config: Ca
     residual = batch
     reached = torch.ones(len(batch))
     rebuilt = torch.zeros_like(batch)
+    left = torch.zeros(len(batch))
     spread = torch.zeros(len(batch))
     expected = torch.zeros(len(batch))
     for capsules, book in zip(levels, books, strict=True):
         routed = route(residual, capsules, config.rounds)
         residual = routed.residual
+        left = left + reached * residual.square().sum(dim=1)
         rebuilt = rebuilt + reached[:, None] * (routed.weights @ book)
         if routed.weights.shape[1] > 1:
             # the strongest rival alone: a sum over all codes would grow with their number
@@ -187,4 +198,4 @@ def _loss(batch: Tensor, levels: list[Capsules], books: list[Tensor], config: Ca
         empty = ((config.stop_residual - residual.norm(dim=1)) / _RESIDUAL_WIDTH).sigmoid()
         reached = reached * (1.0 - confident) * (1.0 - empty)
     error = (batch - rebuilt).square().sum(dim=1)
-    return (error + config.spread_weight * spread + config.length_weight * expected).mean()
+    return (error + left + config.spread_weight * spread + config.length_weight * expected).mean()

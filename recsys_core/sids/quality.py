@@ -100,7 +100,7 @@ class SidQuality(BaseModel):
         """
         limits = thresholds or SidThresholds()
         for number, level in enumerate(self.levels):
-            if level.items < level.codes:  # paths that end early leave too few to judge by
+            if level.items < self.items / 2:  # paths that end early leave too few to judge by
                 continue
             where = f"semantic IDs: collapsed codebook at level {number}: "
             if level.utilisation < limits.min_utilisation:
