@@ -28,6 +28,7 @@ from recsys_core.generator.cold_paths import (
     content_paths,
     select_paths,
 )
+from recsys_core.generator.cold_share import settle_share
 from recsys_core.generator.data import Ints
 from recsys_core.generator.model import CompactModel
 
@@ -47,6 +48,11 @@ class ColdConfig(BaseModel):
     """How much of the neighbours' learned vectors a new item gets; with 0 its content alone speaks for it."""
     select: bool = True
     """Let the generator choose among code paths; otherwise they are taken in the order of content."""
+    share: float | None = Field(default=1.0, gt=0)
+    """All new items together get at most this times their share of the catalogue in probability; None: whatever the
+    model gives them."""
+    share_contexts: PositiveInt = 128
+    """Training histories that the share is measured on."""
     paths: PathConfig = Field(default_factory=PathConfig)
     """Code paths: how many are tried and registered, and what the generator needs to choose."""
 
@@ -59,11 +65,13 @@ class Extended:
         model: with ``m`` more items.
         index: with at least one leaf for each of them.
         selection: what became of their paths.
+        share: of all probability that they take on average; None when it wasn't asked for.
     """
 
     model: CompactModel
     index: ConstraintIndex
     selection: Selection
+    share: float | None = None
 
 
 def content_mean(text: Floats) -> Floats:
@@ -142,8 +150,9 @@ def extend_model(
     extended = copy.deepcopy(model)
     for name in ("items", "wish_items"):
         table = _weight(getattr(model, name))
-        rows = torch.einsum("mk,mkd->md", torch.from_numpy(weight), table[torch.from_numpy(lenders)])
-        setattr(extended, name, _grown(table, rows))
+        setattr(extended, name, _grown(table, _lent(table, weight, lenders)))
+    meant = _weight(model.meaning.items)
+    extended.meaning.items = _grown(meant, _lent(meant, weight, lenders))
     sizes = _sizes(model, sids)
     for level, size in enumerate(sizes):
         for tables in (extended.codes, extended.wish_codes):
@@ -153,8 +162,7 @@ def extend_model(
     extended.code_sizes = sizes
     extended.sids = torch.cat([model.sids, torch.from_numpy(np.asarray(sids, dtype=np.int64))])
     extended.text = torch.cat([model.text, torch.from_numpy(np.ascontiguousarray(content, dtype=np.float32))])
-    if "content" in dict(model.named_buffers()):
-        _describe(extended, model, sizes)
+    _describe(extended, model, sizes)
     return extended.train(model.training)
 
 
@@ -225,7 +233,19 @@ def add_items(
         selection = Selection([own[: config.paths.registered] for own in pool], 0, 0, 0)
     grown = extend_index(index, selection.paths, hybrid=model.hybrid)
     extended = extend_model(model, content, grown.sids()[len(index) :], config, known=known)
-    return Extended(extended, grown, selection)
+    taken = None
+    if config.share is not None and len(content):
+        fair = len(content) / len(grown)
+        taken = settle_share(
+            extended,
+            grown,
+            offsets,
+            items,
+            first=len(index),
+            share=min(1.0, config.share * fair),
+            contexts=config.share_contexts,
+        )
+    return Extended(extended, grown, selection, taken)
 
 
 def _describe(extended: CompactModel, model: CompactModel, sizes: tuple[int, ...]) -> None:
@@ -245,6 +265,10 @@ def _describe(extended: CompactModel, model: CompactModel, sizes: tuple[int, ...
 def _sizes(model: CompactModel, sids: NDArray[np.integer]) -> tuple[int, ...]:
     highest = sids.max(axis=0, initial=-1) + 1
     return tuple(max(size, int(highest[level])) for level, size in enumerate(model.code_sizes))
+
+
+def _lent(table: torch.Tensor, weight: Floats, lenders: Ints) -> torch.Tensor:
+    return torch.einsum("mk,mkd->md", torch.from_numpy(weight), table[torch.from_numpy(lenders)])
 
 
 def _weight(table: nn.Module) -> torch.Tensor:

@@ -21,7 +21,6 @@ from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
 from recsys_core.generator.fusion import Fusion
-from recsys_core.generator.losses import fit_logits
 from recsys_core.generator.model import CatalogueTensors, CompactModel
 from recsys_core.generator.train import last_states
 
@@ -38,10 +37,16 @@ class Encoded(NamedTuple):
     Attributes:
         states: float32[B, d].
         wish: float32[B, w].
+        sentence: float32[B, d_text], 0 where there is no instruction.
     """
 
     states: Tensor
     wish: Tensor
+    sentence: Tensor
+
+    def take(self, rows: Ints) -> Encoded:
+        """Some of the requests: int64[b]."""
+        return Encoded(self.states[rows], self.wish[rows], self.sentence[rows])
 
 
 def make_model(
@@ -108,6 +113,7 @@ class CompactGenerator:
         with torch.inference_mode():
             self._item_vectors = self.model.item_vectors()
             self._item_keys = self.model.keys(self.model.levels, self._item_vectors)
+            self._meaning_keys = self.model.meaning.item_keys(self.model.text)
 
     @classmethod
     def load(
@@ -147,7 +153,8 @@ class CompactGenerator:
             vectors = self.encode_texts([instructions[n].strip() for n in rows])
             sentence[rows] = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
         instruction = self.model.instruct(sentence, torch.tensor(present, dtype=torch.bool))
-        return Encoded(last_states(self.model, histories, instruction, self._item_vectors), instruction.wish)
+        states = last_states(self.model, histories, instruction, self._item_vectors)
+        return Encoded(states, instruction.wish, sentence)
 
     @torch.inference_mode()
     def fits(self, encoded: Encoded) -> Floats:
@@ -155,9 +162,12 @@ class CompactGenerator:
 
         Rows without an instruction are 0: anything fits.
         """
-        fitting = functional.logsigmoid(fit_logits(self.model, encoded.wish, self._item_keys))
-        silent = ~encoded.wish.any(dim=1, keepdim=True)
-        return np.asarray(fitting.masked_fill(silent, 0.0).numpy(), dtype=np.float32)
+        fitting = torch.zeros(len(encoded.sentence), len(self.model.text))
+        spoken = encoded.sentence.any(dim=1).nonzero()[:, 0]
+        if len(spoken):
+            odds = self.model.meaning(encoded.sentence[spoken], self.model.text, self._meaning_keys)
+            fitting[spoken] = functional.logsigmoid(odds)
+        return np.asarray(fitting.numpy(), dtype=np.float32)
 
     @torch.inference_mode()
     def item_head(self, encoded: Encoded) -> Floats:

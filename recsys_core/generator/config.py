@@ -49,6 +49,10 @@ class TrainConfig(BaseModel):
     """Weight of the loss that ties words to the items they mean, whoever asks."""
     grounding_batch: PositiveInt = 32
     """Wordings in each step of that loss."""
+    meaning_steps: int = Field(default=600, ge=0)
+    """Steps that train which items words mean, after the generator; 0 leaves that untrained."""
+    meaning_batch: PositiveInt = 64
+    """Wordings in each of them."""
     sentence_noise: float = Field(default=0.02, ge=0)
     """Standard deviation of noise on sentence vectors, so that an unseen wording nearby means the same."""
     sampled_items: PositiveInt = 1500

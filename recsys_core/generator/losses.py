@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from recsys_core.generator.meaning import balanced
 from recsys_core.generator.model import CompactModel
 from recsys_core.generator.trie import TrieTensors
 
@@ -113,26 +114,14 @@ class SidLoss:
 def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: Tensor) -> Tensor:
     """How badly the wish alone tells the items it means from the others: balanced binary cross-entropy.
 
-    Binary, not a softmax: every item that is meant should fit equally well, so that fitting says nothing about taste.
-
     Args:
         model: for its factor and threshold.
         wish: float32[G, w].
         means: bool[G, n_items].
         item_keys: float32[n_items, d + w], of the auxiliary head.
     """
-    logits = fit_logits(model, wish, item_keys)
-    meant = means.float()
-    others = 1 - meant
-    positive = (functional.softplus(-logits) * meant).sum(1) / meant.sum(1).clamp(min=1)
-    negative = (functional.softplus(logits) * others).sum(1) / others.sum(1).clamp(min=1)
-    return (positive + negative).mean()
-
-
-def fit_logits(model: CompactModel, wish: Tensor, item_keys: Tensor) -> Tensor:
-    """Log-odds that each item is what the words mean: float32[B, w] to float32[B, n_items]."""
     cosines = wish @ item_keys[:, -wish.shape[-1] :].T
-    return cosines * model.log_fit_scale.clamp(max=4.6).exp() - model.fit_threshold
+    return balanced(cosines * model.log_fit_scale.clamp(max=4.6).exp() - model.fit_threshold, means)
 
 
 def _children_table(trie: TrieTensors, level: int, model: CompactModel) -> Tensor:

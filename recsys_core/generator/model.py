@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from recsys_core.errors import ConfigError
 from recsys_core.generator.config import CompactConfig
+from recsys_core.generator.meaning import MeaningTower
 
 
 class CatalogueTensors(NamedTuple):
@@ -192,9 +193,10 @@ class CompactModel(nn.Module):
         self.log_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_scale).log())
         self.log_wish_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_scale / 2).log())
         self.log_content_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_scale / 2).log())
-        # for the question whether an item is what the words mean, see losses.fit_logits
+        # for the question whether an item is what the words mean, see losses.grounding_loss
         self.log_fit_scale = nn.Parameter(torch.tensor(config.start_scale).log())
         self.fit_threshold = nn.Parameter(torch.tensor(config.start_scale / 3))
+        self.meaning = MeaningTower(n_items, d_text)
         self.dropout = nn.Dropout(config.dropout)
         tables = [self.items, self.positions, self.wish_items, *self.codes, *self.wish_codes]
         for embedding in tables:

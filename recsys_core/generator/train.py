@@ -20,6 +20,7 @@ from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
 from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
 from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
+from recsys_core.generator.meaning import train_meaning
 from recsys_core.generator.model import CompactModel, Instruction
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 
@@ -147,6 +148,18 @@ def train(
         if report:
             report(reports[-1])
     files.load_best(model)
+    if config.meaning_steps:
+        train_meaning(
+            model.meaning,
+            model.text,
+            data.sampler,
+            wordings,
+            texts,
+            steps=config.meaning_steps,
+            batch=config.meaning_batch,
+            noise=config.sentence_noise,
+            seed=config.seed,
+        )
     model.eval()
     return reports
 

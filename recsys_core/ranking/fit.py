@@ -27,7 +27,7 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 VECTORS = (0.0, 0.1, 0.2, 0.3)
 """Weights of vector scores that are tried."""
 
-GUIDANCE = (0.0, 0.5, 1.0, 2.0, 3.0)
+GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Guidance factors that are tried for tasks with an instruction."""
 
 POWERS = (0.0, 0.5, 1.0)
@@ -208,9 +208,7 @@ def _ranks(
     floor: float,
 ) -> dict[tuple[float, float, float], NDArray[np.int64]]:
     """Rank of each case's target under each (item_cf, vectors, guidance), history masked, ties by item index."""
-    pairs = [(w, v) for w in WEIGHTS for v in VECTORS if w + v <= 0.9 + 1e-9]
-    # without partners there is nothing to guide
-    keys = [(w, v, g) for w, v in pairs for g in (guidances if w + v else guidances[:1])]
+    keys = [(w, v, g) for w in WEIGHTS for v in VECTORS if w + v <= 0.9 + 1e-9 for g in guidances]
     collected: dict[tuple[float, float, float], list[NDArray[np.int64]]] = {key: [] for key in keys}
     for part in _searches(generator, cases, own.fusion):
         histories = [c.history for c in part.cases]

@@ -1,8 +1,9 @@
 """The served ranking: the generator's probabilities mixed with item-CF and vector scores, weights from validation.
 
 Geometric mixing with a floor, ``w_g log(p_generator + f) + w_c log(p_item_cf + f) + w_v log(p_vectors + f)``: an item
-that one of them never proposes is damped, not forbidden. The partners know no instructions; the generator's wish head
-lends them one: each is multiplied with ``p_fit ** guidance``, the probability that an item is what the words mean.
+that one of them never proposes is damped, not forbidden. The partners know no instructions, and the generator
+follows them as far as histories taught it to; so the whole is multiplied with ``p_fit ** guidance``, the probability
+that an item is what the words mean.
 
 The generator's own probability is a calibrated sum of two: prefix times item (:mod:`recsys_core.generator.fusion`) and
 the auxiliary item head, which ranks the same candidates without semantic IDs.
@@ -30,7 +31,7 @@ class TaskMix(BaseModel):
     vectors: float = Field(default=0.0, ge=0, le=1)
     """Weight of item vectors near those of the history."""
     guidance: float = Field(default=1.0, ge=0, le=5)
-    """How strongly the meaning of the words conditions the partners; 0 leaves them without instruction."""
+    """How strongly the meaning of the words conditions the list; 0 leaves that to the generator."""
     item_head: float = Field(default=0.0, ge=0, le=1)
     """Share of the auxiliary item head in the generator's probability."""
     fusion: Fusion = Field(default_factory=Fusion)
@@ -82,12 +83,11 @@ def geometric(
         vectors: probabilities of the same shape; only read where ``mix`` gives them weight.
     """
     own = np.log(np.exp(np.minimum(generator, 50.0)) + floor)
-    partner = np.log(item_cf + floor) + mix.guidance * fits
+    mixed = mix.guidance * fits + mix.item_cf * np.log(item_cf + floor)
     if vectors is None or mix.vectors == 0:
-        return np.asarray((1 - mix.item_cf) * own + mix.item_cf * partner, dtype=np.float32)
-    likeness = np.log(vectors + floor) + mix.guidance * fits
+        return np.asarray(mixed + (1 - mix.item_cf) * own, dtype=np.float32)
     rest = 1 - mix.item_cf - mix.vectors
-    return np.asarray(rest * own + mix.item_cf * partner + mix.vectors * likeness, dtype=np.float32)
+    return np.asarray(mixed + rest * own + mix.vectors * np.log(vectors + floor), dtype=np.float32)
 
 
 def with_item_head(candidates: Floats, item_head: Floats, share: float) -> Floats:

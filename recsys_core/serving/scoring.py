@@ -169,7 +169,7 @@ class Scorer:
         scores = exact.copy()
         for fusion in dict.fromkeys(m.fusion for m in mixes):
             rows = np.array([n for n, m in enumerate(mixes) if m.fusion == fusion])
-            part = Encoded(encoded.states[rows], encoded.wish[rows])
+            part = encoded.take(rows)
             found, spent = self.generator.search(part, allowed[rows], widths[rows], pool, fusion)
             for name, value in spent.items():
                 timings[name] = timings.get(name, 0.0) + value
@@ -227,7 +227,7 @@ class Scorer:
         missing = (padded >= 0) & ~np.isfinite(known)
         if missing.any():
             needed = np.flatnonzero(missing.any(axis=1))
-            part = Encoded(encoded.states[needed], encoded.wish[needed])
+            part = encoded.take(needed)
             asked = np.where(missing[needed], padded[needed], -1)
             # only the columns that somebody asks for: item-CF's own finds are few
             width = int((asked >= 0).sum(axis=1).max())
