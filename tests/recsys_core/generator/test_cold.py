@@ -20,6 +20,7 @@ from recsys_core.generator.cold import (
     nearest_known,
 )
 from recsys_core.generator.cold_paths import PathConfig, content_paths, path_nll, select_paths, votes
+from recsys_core.generator.cold_share import share_of_probability
 from recsys_core.generator.compact import CompactGenerator, save_model
 from recsys_core.generator.prepare import centred
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
@@ -238,6 +239,14 @@ class TestSelection:
         assert (chosen.supported, chosen.committed) == (1, 1)
         assert chosen.switched == int(vote.argmax() != 0)
 
+    def test_the_path_of_content_stays_among_several(self):
+        for registered in (1, 2, 3):
+            _, _, pool, everything = self._choice(PathConfig(margin=0.0, registered=6, contexts=40))
+            _, _, _, chosen = self._choice(PathConfig(margin=0.0, registered=registered, contexts=40))
+            assert len(chosen.paths[0]) == registered
+            assert chosen.paths[0][0].tolist() == everything.paths[0][0].tolist()
+            assert registered == 1 or pool[0][0].tolist() in chosen.paths[0].tolist()
+
     def test_too_few_contexts_or_too_small_a_lead_leave_the_order_of_content(self):
         for config, supported in ((PathConfig(minimum_contexts=1000), 0), (PathConfig(margin=1.0), 1)):
             _, _, pool, chosen = self._choice(config)
@@ -270,6 +279,49 @@ class Few(FixedPaths):
 
 def test_where_there_are_fewer_paths_fewer_are_tried():
     assert [len(own) for own in content_paths(Few(4, 1), _content(2), 4, (4,), 1)] == [2, 2]
+
+
+class TestShare:
+    def _loud(self, share):
+        """New items whose content is what everybody reads, so that they would take too much."""
+        small = make_small(9, 30, hybrid=True, levels=1)
+        generator = small.generator
+        with torch.no_grad():
+            generator.model.popularity_scales.fill_(0.8)
+            generator.model.popularity_taste.weight.zero_()
+        content = generator.model.text.numpy()[:4].copy()
+        config = ColdConfig(share=share, paths=PathConfig(registered=4))
+        added = add_items(generator.model, generator.index, content, FixedPaths(4, 1), content, HISTORIES, config)
+        return generator, added
+
+    def test_new_items_take_no_more_than_their_share(self):
+        _, free = self._loud(8.0)
+        assert free.share is not None
+        assert free.share < 1
+        wanted = free.share / 3
+        _, held = self._loud(wanted * 34 / 4)
+        assert held.share is not None
+        assert 0.8 * wanted < held.share <= wanted + 1e-6
+
+    def test_only_the_popularity_of_new_items_is_moved(self):
+        generator, held = self._loud(0.02)
+        _, free = self._loud(None)
+        assert torch.equal(held.model.popularity[:30], generator.model.popularity)
+        assert (held.model.popularity[30:] < 0).all()
+        for name, tensor in free.model.state_dict().items():
+            assert name == "popularity" or torch.equal(tensor, held.model.state_dict()[name]), name
+
+    def test_a_share_that_is_not_reached_changes_nothing(self):
+        _, held = self._loud(8.0)
+        assert not held.model.popularity[30:].any()
+
+    def test_the_share_is_what_brute_force_says(self):
+        small = make_small(9, 30, hybrid=False)
+        trie = TrieTensors.from_index(small.generator.index, hybrid=False)
+        encoded = small.generator.encode([HISTORIES[1]], [""])
+        exact = _exact(small.generator.model, small.generator.index, False, encoded)
+        share = share_of_probability(small.generator.model, trie, [HISTORIES[1]], 20)
+        assert share == pytest.approx(np.exp(exact[0, 20:]).sum(), rel=1e-4)
 
 
 def test_centring_with_the_training_mean_leaves_old_items_where_they_were():
