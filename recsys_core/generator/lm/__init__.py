@@ -1,5 +1,6 @@
 """The ``lm`` generator family: a causal language model whose vocabulary holds words, codes and items.
 
 It is trained with factored rows and saved as a stock model in transformers layout, so that vLLM and
-``AutoModelForCausalLM`` open it without code of ours. Nothing is imported here: every module needs torch or transformers.
+``AutoModelForCausalLM`` open it without code of ours. Nothing is imported here: all modules but the settings need torch
+and transformers.
 """

@@ -50,6 +50,8 @@ class LmTrainConfig(BaseModel):
     """Passes over every user's training items."""
     learning_rate: PositiveFloat = 2e-3
     """Peak of the schedule: one warm-up epoch, then a cosine down to 5 %."""
+    pretrained_rate: PositiveFloat = 0.05
+    """Factor on the learning rate of weights that came pretrained; new tokens learn at the full rate."""
     weight_decay: float = Field(default=0.1, ge=0)
     """AdamW decay on transformer and projection; embeddings get none."""
     batch_positions: PositiveInt = 1024
@@ -60,8 +62,8 @@ class LmTrainConfig(BaseModel):
     """Batches whose gradients are added up before a step."""
     instruction_share: float = Field(default=0.5, ge=0, le=1)
     """Share of pieces of history that carry an instruction with a condition."""
-    alignment_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of training documents that tie an item to its words: title to semantic ID, and back."""
+    alignment_share: float = Field(default=0.2, ge=0, lt=1)
+    """Share of training documents that tie words to items, whoever asks: wording or title to item, item to words."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
     text_weight: float = Field(default=0.1, ge=0)

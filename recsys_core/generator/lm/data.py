@@ -1,6 +1,7 @@
-"""Training data of the ``lm`` generator: the same instructions, conditions and targets as ``compact``, as token documents.
+"""Training data of the ``lm`` generator: instructions, conditions and targets of ``compact``, as token documents.
 
-Beside them come documents that tie items to words (title to semantic ID, item to title or to an attribute).
+Beside them come documents that tie items to words, whoever asks: a wording to an item that fits it, a title to its
+item, an item to its title or to an attribute.
 """
 
 from __future__ import annotations
@@ -48,6 +49,13 @@ class LmData:
     top_attribute: Ints
     validation_histories: list[Ints]
     validation_targets: Ints
+
+    def words_of_items(self) -> Tokens:
+        """Everything that is said of each item."""
+        return [
+            [*text, *(token for name in names for token in name)]
+            for text, names in zip(self.item_texts, self.item_names, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -154,8 +162,9 @@ def epoch_documents(
     """
     for batch, weights in _batches(data, layout, config, rng):
         documents = _documents(batch, weights, data, layout, sids)
-        aligned = rng.binomial(len(documents), config.alignment_share / (1 - config.alignment_share))
-        documents += [_alignment(data, layout, sids, rng) for _ in range(aligned)]
+        expected = len(documents) * config.alignment_share / (1 - config.alignment_share)
+        aligned = int(expected + rng.random())
+        documents += _aligned(aligned, data, layout, sids, rng)
         if documents:
             yield documents
 
@@ -237,10 +246,25 @@ def _documents(
     return documents
 
 
-def _alignment(data: LmData, layout: TokenLayout, sids: Ints, rng: np.random.Generator) -> Document:
-    """Half the time words that mean an item and the item as the answer, else an item and its words as the answer."""
-    item = int(rng.integers(layout.n_items))
-    names = data.item_names[item]
-    if rng.random() < 0.5:
-        return answer_document(layout, sids, names[0], np.empty(0, np.int64), np.array([item]))
-    return words_document(layout, item, names[int(rng.integers(len(names)))])
+def _aligned(count: int, data: LmData, layout: TokenLayout, sids: Ints, rng: np.random.Generator) -> list[Document]:
+    """Documents without a user: half ask in words for any item that fits them, the rest are about one item's names."""
+    if count == 0:
+        return []
+    rows, means = data.sampler.grounding(count - count // 2, rng)
+    documents = []
+    for row, mask in zip(rows.tolist(), means, strict=True):
+        fitting = np.flatnonzero(mask)
+        if len(fitting):
+            documents.append(_words_to_item(layout, sids, data.wordings[row], int(rng.choice(fitting))))
+    for _ in range(count - len(documents)):
+        item = int(rng.integers(layout.n_items))
+        names = data.item_names[item]
+        if rng.random() < 0.5:
+            documents.append(_words_to_item(layout, sids, names[0], item))
+        else:
+            documents.append(words_document(layout, item, names[int(rng.integers(len(names)))]))
+    return documents
+
+
+def _words_to_item(layout: TokenLayout, sids: Ints, words: Sequence[int], item: int) -> Document:
+    return answer_document(layout, sids, words, np.empty(0, np.int64), np.array([item]))

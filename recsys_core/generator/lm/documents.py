@@ -138,7 +138,17 @@ class Rows(NamedTuple):
 
     def to(self, device: torch.device) -> Rows:
         """The same on another device."""
-        return Rows(*(t.to(device) if isinstance(t, Tensor) else t for t in self))
+        return Rows(
+            self.tokens.to(device),
+            self.position.to(device),
+            self.sees.to(device),
+            self.states.to(device),
+            self.targets.to(device),
+            self.weights.to(device),
+            self.word_states.to(device),
+            self.words.to(device),
+            self.real,
+        )
 
 
 def pack(documents: Sequence[Document], pad: int, row_tokens: int) -> Rows:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 
+from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.vocabulary import TokenLayout
 from recsys_core.generator.trie import TrieTensors
 
@@ -50,7 +50,7 @@ class LmEngine:
         layout: of its tokens.
     """
 
-    def __init__(self, causal: PreTrainedModel, layout: TokenLayout) -> None:
+    def __init__(self, causal: StockModel, layout: TokenLayout) -> None:
         self.causal = causal.eval()
         self.layout = layout
         self.device = causal.device
@@ -58,8 +58,9 @@ class LmEngine:
         self.rows = [
             head[layout.first(level) : layout.first(level) + size] for level, size in enumerate(layout.code_sizes)
         ]
+        self.item_rows = head[layout.first_item :]
         if layout.hybrid:
-            self.rows.append(head[layout.first_item :])
+            self.rows.append(self.item_rows)
 
     @torch.inference_mode()
     def read(self, instructions: Sequence[Sequence[int]], histories: Sequence[Ints]) -> Prompts:
@@ -119,7 +120,7 @@ class LmEngine:
             use_cache=True,
         )
         states = output.last_hidden_state.reshape(batch, width, depth, -1)[:, :, -1]
-        return states.float()
+        return torch.as_tensor(states).float()
 
     @torch.inference_mode()
     def all_log_probabilities(self, prompts: Prompts, trie: TrieTensors, *, chunk: int = 32) -> Tensor:
@@ -133,7 +134,7 @@ class LmEngine:
         starts = range(0, len(prompts.states), chunk)
         every = np.arange(len(prompts.states))
         parts = [self._chunk(prompts.take(every[s : s + chunk]), trie) for s in starts]
-        return torch.cat(parts) if parts else torch.empty(0, len(trie.leaf_item))
+        return torch.cat(parts) if parts else torch.empty(0, len(trie.node))
 
     def _chunk(self, prompts: Prompts, trie: TrieTensors) -> Tensor:
         total = prompts.states.new_zeros(len(prompts.states), 1)
@@ -148,9 +149,16 @@ class LmEngine:
             mass = torch.zeros_like(highest)
             mass = mass.scatter_add_(1, parent.expand_as(logits), (logits - highest[:, parent]).exp())
             total = (total - highest - mass.log())[:, parent] + logits
-        by_item = torch.empty_like(total)
-        by_item[:, trie.leaf_item] = total
-        return by_item
+        items = len(trie.node)
+        if items == len(trie.leaf_item):
+            by_item = torch.empty_like(total)
+            by_item[:, trie.leaf_item] = total
+            return by_item
+        # several semantic IDs of one item: their probabilities add up
+        owner = trie.leaf_item.expand_as(total)
+        best = total.new_full((len(total), items), -torch.inf).scatter_reduce(1, owner, total, "amax")
+        mass = torch.zeros_like(best).scatter_add_(1, owner, (total - best[:, trie.leaf_item]).exp())
+        return best + mass.log()
 
 
 def _causal(length: int, batch: int, device: torch.device) -> Tensor:

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
+from recsys_core.generator.fusion import Fusion
+from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.engine import LmEngine, Prompts
 from recsys_core.generator.lm.model import LmModel
 from recsys_core.generator.lm.search import Found, LmSearch
@@ -40,7 +42,17 @@ def save_lm(model: LmModel, vocabulary: LmVocabulary, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.fold().save_pretrained(folder)
-    vocabulary.save(folder)
+    folded_vocabulary(model, vocabulary).save(folder)
+
+
+def folded_vocabulary(model: LmModel, vocabulary: LmVocabulary) -> LmVocabulary:
+    """The vocabulary with the factor that folding leaves out of the item rows."""
+    factor = 1.0
+    if vocabulary.layout.hybrid:
+        ratio = model.scale(vocabulary.layout.levels) / model.scale(vocabulary.layout.levels - 1)
+        factor = float(ratio.detach())
+    layout = vocabulary.layout.model_copy(update={"item_head_factor": factor})
+    return LmVocabulary(vocabulary.tokenizer, layout)
 
 
 class LmGenerator:
@@ -52,7 +64,7 @@ class LmGenerator:
         index: of the same semantic IDs.
     """
 
-    def __init__(self, causal: PreTrainedModel, vocabulary: LmVocabulary, index: ConstraintIndex) -> None:
+    def __init__(self, causal: StockModel, vocabulary: LmVocabulary, index: ConstraintIndex) -> None:
         self.vocabulary = vocabulary
         self.index = index
         self.engine = LmEngine(causal, vocabulary.layout)
@@ -75,7 +87,7 @@ class LmGenerator:
         """
         vocabulary = LmVocabulary.load(folder)
         try:
-            causal = AutoModelForCausalLM.from_pretrained(
+            causal: StockModel = AutoModelForCausalLM.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
             )
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
@@ -98,8 +110,22 @@ class LmGenerator:
         """
         return self.engine.read(self.vocabulary.encode(instructions), histories)
 
+    @torch.inference_mode()
+    def item_head(self, encoded: Prompts) -> Floats:
+        """Log-probability of every item by one softmax over the catalogue (the auxiliary loss): float32[B, n_items].
+
+        It sees no semantic IDs, so its mistakes are others than those of the search.
+        """
+        logits = encoded.states @ self.engine.item_rows.T * self.vocabulary.layout.item_head_factor
+        return np.asarray(torch.log_softmax(logits, dim=-1).cpu().numpy(), dtype=np.float32)
+
     def search(
-        self, encoded: Prompts, allowed: NDArray[np.bool_], widths: Ints, pool: int
+        self,
+        encoded: Prompts,
+        allowed: NDArray[np.bool_],
+        widths: Ints,
+        pool: int,
+        fusion: Fusion | None = None,
     ) -> tuple[Found, dict[str, float]]:
         """Beam search under one rule a request.
 
@@ -108,6 +134,7 @@ class LmGenerator:
             allowed: bool[B, n_items].
             widths: int64[B], beam of each request.
             pool: at most so many items come back a request.
+            fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
         Returns:
             What was found, and milliseconds spent on rules and on the search.
@@ -115,7 +142,7 @@ class LmGenerator:
         started = time.perf_counter()
         restriction = self.index.restrict(allowed)
         ruled = time.perf_counter()
-        found = self.beam.search(encoded, restriction, widths, pool)
+        found = self.beam.search(encoded, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
         return found, timings
 

@@ -1,106 +1,30 @@
 """The language model as it is trained, and how it folds into a stock causal LM.
 
 Logits of semantic-ID tokens are cosines times a learned factor (measured: without that a small generator loses a third
-of its recall), and an item's vector is learned + projected content + its code vectors. No stock architecture has either,
-but both fold into plain weights: the final RMSNorm's weight is held at 1, so every state has length sqrt(d), and the
-rows of ``lm_head`` are unit vectors times factor / sqrt(d); the rows of ``embed_tokens`` are the sums. What is saved is
-an ordinary Llama (or whatever the pretrained model was), with the same logits.
+of its recall), an item's vector is learned + projected content + its code vectors, and a word's vector, from scratch,
+learned + projected content of the items that it is used of. No stock architecture has these, but all fold into plain
+weights: the final RMSNorm's weight is held at 1, so every state has length sqrt(d), and the rows of ``lm_head`` are
+unit vectors times factor / sqrt(d); the rows of ``embed_tokens`` are the sums. What is saved is an ordinary Llama (or
+whatever the pretrained model was), with the same logits.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaModel, PreTrainedModel
+from transformers import AutoModelForCausalLM
 
-from recsys_core.errors import ConfigError
+from recsys_core.generator.lm.base import Base, StockModel
 from recsys_core.generator.lm.config import LmConfig
 from recsys_core.generator.lm.vocabulary import TokenLayout
 
 MAX_LOG_SCALE = 4.6
 """Factors stay under 100."""
-
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-"""Architectures that end in a plain RMSNorm and an output layer without bias (SmolLM2 is a ``llama``)."""
-
-
-class Base(NamedTuple):
-    """Where training starts from.
-
-    Attributes:
-        backbone: transformer without embeddings and output layer.
-        text_in: float32[text_tokens, d], input rows of words and marks.
-        text_out: float32[text_tokens, d], output rows of words and marks, for a final norm without weight.
-    """
-
-    backbone: PreTrainedModel
-    text_in: Tensor
-    text_out: Tensor
-
-
-def base_from_scratch(config: LmConfig, layout: TokenLayout, levels: int) -> Base:
-    """A small Llama with random weights (under torch's current seed).
-
-    Raises:
-        ConfigError: heads don't divide the width.
-    """
-    if config.width % (2 * config.heads):
-        raise ConfigError(
-            f"generator.lm.width={config.width} is no even multiple of generator.lm.heads={config.heads}; "
-            "rotary positions need heads of even size"
-        )
-    llama = LlamaConfig(
-        vocab_size=1,
-        hidden_size=config.width,
-        intermediate_size=config.feed_forward,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        head_dim=config.width // config.heads,
-        max_position_embeddings=layout.text_limit + layout.window + levels + 2,
-        tie_word_embeddings=False,
-        bos_token_id=layout.begin,
-        eos_token_id=layout.end,
-        pad_token_id=None,
-    )
-    llama._attn_implementation = "sdpa"
-    rows = torch.randn(2, layout.text_tokens, config.width) * 0.02
-    return Base(LlamaModel(llama), rows[0], rows[1])
-
-
-def base_from_pretrained(name: str, layout: TokenLayout) -> Base:
-    """A pretrained causal LM, its final norm's weight moved into the output rows.
-
-    Args:
-        name: folder or hub name.
-        layout: of its tokenizer, extended.
-
-    Raises:
-        ConfigError: it can't be loaded, or isn't one of :data:`FAMILIES`.
-    """
-    try:
-        causal = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, attn_implementation="sdpa")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"generator.lm.pretrained={name!r} can't be loaded ({error})") from error
-    if causal.config.model_type not in FAMILIES:
-        raise ConfigError(
-            f"generator.lm.pretrained={name!r} is of the family {causal.config.model_type!r}, whose final norm can't "
-            f"be folded; choose one of {', '.join(FAMILIES)}"
-        )
-    backbone = causal.base_model
-    norm = backbone.norm
-    known = min(layout.text_tokens, causal.get_input_embeddings().weight.shape[0])
-    text_in = causal.get_input_embeddings().weight.detach()[:known].clone()
-    text_out = causal.get_output_embeddings().weight.detach()[:known] * norm.weight.detach()
-    missing = layout.text_tokens - known
-    text_in = torch.cat([text_in, text_in.mean(0, keepdim=True).expand(missing, -1)])
-    text_out = torch.cat([text_out, text_out.mean(0, keepdim=True).expand(missing, -1)])
-    return Base(backbone, text_in, text_out)
 
 
 class LmModel(nn.Module):
@@ -112,16 +36,27 @@ class LmModel(nn.Module):
         base: where training starts from.
         sids: int64[n_items, L].
         content: float32[n_items, d_c], centred unit rows; d_c may be 0.
+        word_content: float32[text_tokens, d_c], what each word is about
+            (:func:`recsys_core.generator.lm.words.word_content`); nothing known when None.
     """
 
     sids: Tensor
     content: Tensor
+    word_content: Tensor
 
-    def __init__(self, config: LmConfig, layout: TokenLayout, base: Base, sids: Tensor, content: Tensor) -> None:
+    def __init__(
+        self,
+        config: LmConfig,
+        layout: TokenLayout,
+        base: Base,
+        sids: Tensor,
+        content: Tensor,
+        word_content: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.layout = layout
-        self.backbone = base.backbone
+        self.backbone: StockModel = base.backbone
         width = base.text_in.shape[1]
         self.width = width
         self.backbone.set_input_embeddings(nn.Embedding(1, width))
@@ -130,6 +65,8 @@ class LmModel(nn.Module):
         self.backbone.norm.weight.requires_grad_(False)
         self.register_buffer("sids", sids.long(), persistent=False)
         self.register_buffer("content", content.float(), persistent=False)
+        about = torch.zeros(layout.text_tokens, 0) if word_content is None else word_content
+        self.register_buffer("word_content", about, persistent=False)
         self.text_in = nn.Parameter(base.text_in.clone())
         self.text_out = nn.Parameter(base.text_out.clone())
         spread = float(base.text_in.std())
@@ -151,6 +88,12 @@ class LmModel(nn.Module):
             block.self_attn.register_forward_hook(self._drop)
             block.mlp.register_forward_hook(self._drop)
 
+    def _code_table(self, level: int, *, writing: bool = False) -> nn.Embedding:
+        table = (self.codes_out if writing else self.codes)[level]
+        if not isinstance(table, nn.Embedding):
+            raise TypeError(f"level {level} has a {type(table).__name__} for a table")
+        return table
+
     def _drop(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         if isinstance(output, tuple):
             return (self.dropout(output[0]), *output[1:])
@@ -165,12 +108,15 @@ class LmModel(nn.Module):
 
     def input_rows(self) -> Tensor:
         """Input rows of all tokens: float32[V, d]."""
-        return torch.cat([self.text_in, *(table.weight for table in self.codes), self.item_inputs()])
+        words = self.text_in
+        if self.word_content.shape[1]:
+            words = words + self.content_in(self.word_content)
+        return torch.cat([words, *(self._code_table(n).weight for n in range(len(self.codes))), self.item_inputs()])
 
     def code_outputs(self, level: int) -> Tensor:
         """Output rows of a level's codes, without its factor: float32[codes, d], length 1 / sqrt(d)."""
-        table = self.codes[level] if self.config.shared_vectors else self.codes_out[level]
-        return functional.normalize(table.weight, dim=-1) / math.sqrt(self.width)
+        weight = self._code_table(level, writing=not self.config.shared_vectors).weight
+        return functional.normalize(weight, dim=-1) / math.sqrt(self.width)
 
     def item_outputs(self) -> Tensor:
         """Output rows of items, without a factor: float32[n_items, d], length 1 / sqrt(d)."""
@@ -210,7 +156,7 @@ class LmModel(nn.Module):
         return states
 
     @torch.no_grad()
-    def fold(self) -> PreTrainedModel:
+    def fold(self) -> StockModel:
         """The same model as a stock causal LM, in float32 on the processor, in evaluation mode."""
         config = copy.deepcopy(self.backbone.config)
         config.vocab_size, config.tie_word_embeddings = self.layout.size, False
@@ -221,16 +167,16 @@ class LmModel(nn.Module):
         )
         config.dtype = torch.float32
         # made without weights: drawing random ones would cost time and move the random state of training
+        auto: Any = AutoModelForCausalLM
         with torch.device("meta"):
-            causal = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+            causal: StockModel = auto.from_config(config, attn_implementation="sdpa")
         weights = {f"model.{n}": t.detach().float().cpu() for n, t in self.backbone.state_dict().items()}
         weights["model.embed_tokens.weight"] = self.input_rows().detach().float().cpu()
         weights["lm_head.weight"] = self.output_rows().detach().float().cpu()
         causal.load_state_dict({n: t.clone() for n, t in weights.items()}, strict=True, assign=True)
         # not part of the weights, and left empty by the line above
         causal.base_model.rotary_emb = type(causal.base_model.rotary_emb)(config)
-        stock: PreTrainedModel = causal.eval().requires_grad_(False)
-        return stock
+        return causal.eval().requires_grad_(False)
 
 
 def _table(rows: int, width: int, spread: float) -> nn.Embedding:

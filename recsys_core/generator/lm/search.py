@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.constraints.restriction import Restriction
+from recsys_core.generator.fusion import Fusion, fuse, spread
 from recsys_core.generator.lm.engine import LmEngine, Prompts
 
 Ints = NDArray[np.int64]
@@ -27,11 +28,15 @@ class Found(NamedTuple):
     Attributes:
         items: int64[B, P] item indices, best first, -1 where there are no more.
         log_probability: float32[B, P], -inf where there are no more.
+        fused: float32[B, P], what the order follows; equals ``log_probability`` where nothing is sharpened.
+        spread: float32[B], standard deviation of the kept prefixes' log-probabilities.
         forwarded: prefixes that went through the model, padding included.
     """
 
     items: Ints
     log_probability: Floats
+    fused: Floats
+    spread: Floats
     forwarded: int
 
 
@@ -61,14 +66,17 @@ class LmSearch:
         self.rows = [
             rows[torch.from_numpy(token).to(rows.device)] for rows, token in zip(engine.rows, tokens, strict=True)
         ]
-        leaves = np.asarray(index.item_leaf, dtype=np.int64)
+        leaves = np.arange(index.leaves, dtype=np.int64)
         starts = [index.leaf_low[level] for level in range(1, index.levels + 1)]
+        # node of each leaf at each depth
         self.path = np.stack(
             [np.zeros_like(leaves), *(np.searchsorted(s, leaves, side="right") - 1 for s in starts)], axis=1
         )
 
     @torch.inference_mode()
-    def search(self, prompts: Prompts, restriction: Restriction, widths: Ints, pool: int) -> Found:
+    def search(
+        self, prompts: Prompts, restriction: Restriction, widths: Ints, pool: int, fusion: Fusion | None = None
+    ) -> Found:
         """Find the most probable allowed items of each request.
 
         Args:
@@ -76,9 +84,11 @@ class LmSearch:
             restriction: one rule a request, in order.
             widths: int64[B], how many prefixes each request keeps at each level.
             pool: at most so many items come back a request.
+            fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
         Returns:
-            Items and exact log-probabilities; ties go to the smaller semantic ID.
+            Items, each once, and log-probabilities: exact for an item of one semantic ID, for an item of several the
+            sum over those that the beam reached. Ties go to the smaller semantic ID.
         """
         batch = len(prompts.states)
         rows = np.arange(batch)[:, None]
@@ -89,18 +99,43 @@ class LmSearch:
             expanded = self._expand(level, nodes, prompts, prefixes)
             forwarded += nodes.size if level else 0
             reached = scores[:, :, None] + expanded.log_probability
-            reached[~restriction.open(level + 1, expanded.nodes, rows[:, :, None])] = -np.inf
-            last = level == self.index.levels - 1
-            keep = min(pool if last else int(widths.max(initial=1)), reached[0].size)
+            closed = ~restriction.open(level + 1, expanded.nodes, rows[:, :, None])
+            reached[closed] = -np.inf
+            if level == self.index.levels - 1:
+                fused = reached
+                if fusion is not None:
+                    fused = fuse(scores, expanded.log_probability, fusion)
+                    fused[closed] = -np.inf
+                return self._found(reached, fused, expanded.nodes, pool, spread(scores), forwarded)
+            keep = min(int(widths.max(initial=1)), reached[0].size)
             nodes, scores, parents = _best(reached, expanded.nodes, keep)
-            if last:
-                break
             beyond = np.arange(keep)[None, :] >= widths[:, None]
             nodes, scores = np.where(beyond, -1, nodes), np.where(beyond, -np.inf, scores).astype(np.float32)
             chosen = self.tokens[level][np.maximum(nodes, 0)]
             prefixes = np.concatenate([prefixes[rows, parents], chosen[:, :, None]], axis=2)
-        items = np.where(nodes >= 0, self.index.leaf_item[np.maximum(nodes, 0)], -1).astype(np.int64)
-        return Found(items, scores, forwarded)
+        raise AssertionError("an index has at least one level")
+
+    def _found(
+        self, reached: Floats, fused: Floats, leaves: NDArray[np.int32], pool: int, spreads: Floats, forwarded: int
+    ) -> Found:
+        """The ``pool`` best items by fused score: three [B, W, F]."""
+        batch = len(reached)
+        exact, order = reached.reshape(batch, -1), fused.reshape(batch, -1)
+        places = leaves.reshape(batch, -1)
+        if self.index.leaves > len(self.index):
+            exact, order = self._added_up(exact, places), self._added_up(order, places)
+            places = np.broadcast_to(self.index.item_leaf, exact.shape)
+        chosen = np.lexsort((places, -order), axis=1)[:, :pool]
+        ranked, best = np.take_along_axis(order, chosen, axis=1), np.take_along_axis(places, chosen, axis=1)
+        items = np.where(np.isfinite(ranked), self.index.leaf_item[np.maximum(best, 0)], -1).astype(np.int64)
+        return Found(items, np.take_along_axis(exact, chosen, axis=1), ranked, spreads, forwarded)
+
+    def _added_up(self, scores: Floats, leaves: NDArray[np.int32]) -> Floats:
+        """Log-probabilities of reached leaves, added up by item: two [B, N] to float32[B, n_items]."""
+        rows, columns = np.nonzero(np.isfinite(scores))
+        total = np.full((len(scores), len(self.index)), -np.inf, dtype=np.float32)
+        np.logaddexp.at(total, (rows, self.index.leaf_item[leaves[rows, columns]]), scores[rows, columns])
+        return total
 
     @torch.inference_mode()
     def log_probabilities(self, prompts: Prompts, items: Ints) -> Floats:
@@ -113,17 +148,27 @@ class LmSearch:
         Returns:
             float32[B, M]; -inf at padding.
         """
-        known = np.maximum(items, 0)
-        total = np.zeros(items.shape, dtype=np.float32)
-        prefixes = np.zeros((*items.shape, 0), dtype=np.int64)
+        known, start = np.maximum(items, 0), self.index.item_leaf_start
+        first, end = start[known], start[known + 1]
+        total = self._leaf_log_probabilities(prompts, self.index.item_leaf[known])
+        for further in range(1, int((end - first).max(initial=1))):
+            there = first + further < end
+            leaves = self.index.item_leaves[np.where(there, first + further, first)]
+            total = np.where(there, np.logaddexp(total, self._leaf_log_probabilities(prompts, leaves)), total)
+        return np.where(items >= 0, total, -np.inf).astype(np.float32)
+
+    def _leaf_log_probabilities(self, prompts: Prompts, leaves: NDArray[np.int32]) -> Floats:
+        """Exact log-probability of each leaf of int32[B, M]."""
+        total = np.zeros(leaves.shape, dtype=np.float32)
+        prefixes = np.zeros((*leaves.shape, 0), dtype=np.int64)
         for level in range(self.index.levels):
-            own = self.path[known, level + 1]
-            expanded = self._expand(level, self.path[known, level].astype(np.int32), prompts, prefixes)
+            own = self.path[leaves, level + 1]
+            expanded = self._expand(level, self.path[leaves, level].astype(np.int32), prompts, prefixes)
             # siblings have consecutive numbers, so the own place is the distance from the first
             place = (own - expanded.nodes[:, :, 0])[:, :, None]
             total += np.take_along_axis(expanded.log_probability, place, axis=2)[:, :, 0]
             prefixes = np.concatenate([prefixes, self.tokens[level][own][:, :, None]], axis=2)
-        return np.where(items >= 0, total, -np.inf).astype(np.float32)
+        return total
 
     def _expand(self, level: int, nodes: NDArray[np.int32], prompts: Prompts, prefixes: Ints) -> _Expanded:
         children, _ = self.index.children(level, nodes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,15 @@ from torch import nn
 from recsys_core.baselines.protocol import ndcg, target_rank
 from recsys_core.errors import BuildError
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
+from recsys_core.generator.lm.base import base_from_pretrained, base_from_scratch
 from recsys_core.generator.lm.config import LmConfig, LmTrainConfig
 from recsys_core.generator.lm.data import LmData, epoch_documents
 from recsys_core.generator.lm.documents import Rows, pack
 from recsys_core.generator.lm.engine import LmEngine
 from recsys_core.generator.lm.losses import LmLoss, parameter_groups
-from recsys_core.generator.lm.model import LmModel, base_from_pretrained, base_from_scratch
+from recsys_core.generator.lm.model import LmModel
 from recsys_core.generator.lm.vocabulary import TokenLayout
+from recsys_core.generator.lm.words import word_content
 from recsys_core.generator.trie import TrieTensors
 
 
@@ -57,7 +59,13 @@ class LmEpochReport(BaseModel):
 
 
 def make_lm(
-    config: LmConfig, layout: TokenLayout, sids: NDArray[np.int32], content: NDArray[np.float32], *, seed: int
+    config: LmConfig,
+    layout: TokenLayout,
+    sids: NDArray[np.int32],
+    content: NDArray[np.float32],
+    *,
+    seed: int,
+    words: Sequence[Sequence[int]] | None = None,
 ) -> LmModel:
     """A model to be trained, from scratch or from the pretrained one that the configuration names.
 
@@ -67,6 +75,8 @@ def make_lm(
         sids: int32[n_items, L].
         content: float32[n_items, d], centred unit rows (:func:`recsys_core.generator.prepare.centred`).
         seed: of the initial weights.
+        words: token numbers of all that is said of each item, so that a model from scratch begins with an idea of what
+            words mean; a pretrained one has its own.
 
     Raises:
         ConfigError: the pretrained model can't be loaded or used.
@@ -77,7 +87,10 @@ def make_lm(
     else:
         base = base_from_scratch(config, layout, sids.shape[1])
     codes = torch.from_numpy(sids.astype(np.int64))
-    return LmModel(config, layout, base, codes, torch.from_numpy(np.ascontiguousarray(content)))
+    about = None
+    if words is not None and not config.pretrained and content.shape[1]:
+        about = torch.from_numpy(word_content(words, content, layout.text_tokens))
+    return LmModel(config, layout, base, codes, torch.from_numpy(np.ascontiguousarray(content)), about)
 
 
 def train(
@@ -160,8 +173,10 @@ class _Runner:
         if self.world > 1:
             if not torch.distributed.is_initialized():
                 torch.distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-            self.wrapped = nn.parallel.DistributedDataParallel(self.loss, find_unused_parameters=True)
-        groups: Any = parameter_groups(model, config.weight_decay)
+            self.wrapped = nn.parallel.DistributedDataParallel(
+                self.loss, find_unused_parameters=True, broadcast_buffers=False
+            )
+        groups: Any = parameter_groups(model, config)
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         half = config.precision == "bfloat16" or (config.precision == "auto" and self.device.type == "cuda")
         self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half)
@@ -184,7 +199,7 @@ class _Runner:
         self.model.train()
         for number, documents in enumerate(share):
             for group in self.optimizer.param_groups:
-                group["lr"] = rate(config, epoch + number / len(share))
+                group["lr"] = rate(config, epoch + number / len(share)) * group["factor"]
             rows = pack(documents, self.model.layout.pad, config.row_tokens)
             losses.append(self._backward(rows, negatives, epoch))
             tokens += rows.real * self.world

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,8 @@ class TokenLayout(BaseModel):
     """Longest instruction in tokens."""
     window: int
     """Newest history items that are read."""
+    item_head_factor: float = 1.0
+    """What item logits at the end of a prompt are multiplied with for a softmax over the whole catalogue."""
 
     @property
     def levels(self) -> int:
@@ -80,7 +83,14 @@ class TokenLayout(BaseModel):
         Args:
             instruction: token numbers of its words.
             history: item indices, newest last.
+
+        Raises:
+            IndexError: there is no such item.
         """
+        if len(history) and not 0 <= history.min() <= history.max() < self.n_items:
+            raise IndexError(
+                f"items are 0 to {self.n_items - 1}, the history runs from {history.min()} to {history.max()}"
+            )
         items = (self.first_item + history[-self.window :]).tolist()
         return [self.begin, *instruction[: self.text_limit], self.history, *items]
 
@@ -165,7 +175,7 @@ class LmVocabulary:
         """
         try:
             layout = TokenLayout.model_validate_json((folder / LAYOUT_FILE).read_text(encoding="utf-8"))
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
             raise ReleaseError(
                 f"{folder}: the vocabulary can't be loaded ({error}); run `sidra build` again"
@@ -192,7 +202,9 @@ def word_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=sorted(alphabet), show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    wrapped: Any = PreTrainedTokenizerFast
+    fast: PreTrainedTokenizerFast = wrapped(tokenizer_object=tokenizer)
+    return fast
 
 
 def pretrained_tokenizer(name: str) -> PreTrainedTokenizerFast:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.catalog.filters import ItemFilter
+from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import UnknownItemError
+from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.lm.answers import LmAnswers
+from recsys_core.generator.lm.config import LmTrainConfig
+from recsys_core.generator.lm.documents import answer_document, pack
+from recsys_core.generator.lm.generator import LmGenerator, folded_vocabulary
+from recsys_core.generator.lm.losses import LmLoss
 from recsys_core.generator.protocol import GenerateRequest
 from tests.recsys_core.generator.lm.tiny import make_world
 
@@ -92,6 +99,62 @@ def test_a_search_under_any_rule_gives_allowed_items_once_with_exact_probabiliti
         assert allowed[row, items].all()
         assert bool(len(items)) == bool(allowed[row].any())
         np.testing.assert_allclose(found.log_probability[row, : len(items)], exact[row, items], atol=1e-4)
+
+
+def _with_more_paths(world, seed=0):
+    """The same model where every third item has up to two more semantic IDs."""
+    rng = np.random.default_rng(seed)
+    sids, items = world.sids.tolist(), list(range(60))
+    hybrid = world.vocabulary.layout.hybrid
+    for item in range(0, 60, 3):
+        for _ in range(2):
+            path = [int(rng.integers(n)) for n in world.vocabulary.layout.code_sizes] + ([item] if hybrid else [])
+            if path not in sids:
+                sids.append(path)
+                items.append(item)
+    return LmGenerator(world.model.fold(), world.vocabulary, ConstraintIndex.build(sids, items=items))
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_several_semantic_ids_of_an_item_add_up_and_it_comes_once(name):
+    generator = _with_more_paths(WORLDS[name])
+    assert generator.index.leaves > 65
+    exact = generator.scores(HISTORIES, WORDS)
+    np.testing.assert_allclose(np.exp(exact).sum(axis=1), 1.0, atol=1e-4)
+    encoded = generator.encode(HISTORIES, WORDS)
+    found, _ = generator.search(encoded, np.ones((4, 60), dtype=bool), np.full(4, 200), 70)
+    np.testing.assert_array_equal(np.sort(found.items, axis=1)[:, -60:], np.tile(np.arange(60), (4, 1)))
+    np.testing.assert_allclose(
+        np.take_along_axis(exact, found.items[:, :60], 1), found.log_probability[:, :60], atol=1e-4
+    )
+    every = np.tile(np.arange(60), (4, 1))
+    np.testing.assert_allclose(generator.log_probabilities(encoded, every), exact, atol=1e-4)
+
+
+def test_fusion_reorders_but_never_changes_the_probabilities(generator):
+    encoded, free = generator.encode(HISTORIES, WORDS), np.ones((4, 60), dtype=bool)
+    fused, _ = generator.search(encoded, free, np.full(4, 60), 60, Fusion(power=2.0, reference=0.1))
+    exact = generator.scores(HISTORIES, WORDS)
+    np.testing.assert_allclose(np.take_along_axis(exact, fused.items, 1), fused.log_probability, atol=1e-4)
+    assert (np.diff(fused.fused, axis=1) <= 0).all()
+    assert (np.diff(fused.log_probability, axis=1) > 0).any()
+
+
+def test_the_item_head_is_the_auxiliary_softmax_that_was_trained():
+    world = WORLDS["hybrid"]
+    generator = LmGenerator(world.model.fold(), folded_vocabulary(world.model, world.vocabulary), world.index)
+    head = generator.item_head(generator.encode(HISTORIES, WORDS))
+    np.testing.assert_allclose(np.exp(head).sum(axis=1), 1.0, atol=1e-4)
+    loss = LmLoss(world.model, world.trie, LmTrainConfig()).eval()
+    layout, sids = world.vocabulary.layout, world.sids.astype(np.int64)
+    document = answer_document(layout, sids, [], HISTORIES[0], np.array([-1, -1, -1, 7]))
+    parts = []
+    for weight in (0.0, 1.0):
+        loss.config = LmTrainConfig(auxiliary_weight=weight)
+        with torch.no_grad():
+            parts.append(float(loss(pack([document], layout.pad, 64), torch.Generator())))
+    silent = generator.item_head(generator.encode(HISTORIES[:1], [""]))
+    assert parts[1] - parts[0] == pytest.approx(-float(silent[0, 7]), abs=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -184,6 +184,8 @@ def test_a_missing_or_already_extended_pretrained_model_is_refused(tmp_path, mon
 def test_the_vocabulary_of_a_folder_is_the_one_that_was_saved(world, tmp_path):
     save_lm(world.model, world.vocabulary, tmp_path)
     loaded = LmVocabulary.load(tmp_path)
-    assert loaded.layout == world.vocabulary.layout
+    factor = float((world.model.log_scales[2] - world.model.log_scales[1]).detach().exp())
+    assert loaded.layout.item_head_factor == pytest.approx(factor)
+    assert loaded.layout.model_copy(update={"item_head_factor": 1.0}) == world.vocabulary.layout
     texts = ["any good French comedies?", "<|i_1|>"]
     assert loaded.encode(texts) == world.vocabulary.encode(texts)

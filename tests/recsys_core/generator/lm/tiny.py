@@ -56,7 +56,8 @@ def make_world(layout="hybrid", *, levels=1, n_items=60, n_users=80, noise=0.0, 
     shape = CONFIG.model_copy(update=config)
     hybrid = layout == "hybrid"
     prepared = prepare(catalogue, split, content, sids, shape, hybrid=hybrid, seed=0, validate_users=40)
-    model = make_lm(shape, prepared.vocabulary.layout, sids, centred(content), seed=0)
+    words = prepared.data.words_of_items()
+    model = make_lm(shape, prepared.vocabulary.layout, sids, centred(content), seed=0, words=words)
     if noise:
         torch.manual_seed(1)
         with torch.no_grad():
