@@ -15,7 +15,7 @@ class TrainingRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: PositiveInt = 6
+    epochs: PositiveInt = 10
     """Passes over every user's training items."""
     learning_rate: PositiveFloat = 2e-3
     """Peak of the schedule."""
@@ -56,7 +56,7 @@ class SasRecConfig(TrainingRecipe):
         """The recipe for a log.
 
         Three cases, from the sets that the recipe was found on. At least :data:`DENSE_POSITIONS` positions an item:
-        dropout 0.2, learning rate 2e-3, 15 epochs. Otherwise up to :data:`LARGE_CATALOGUE` items: 0.3, 2e-3, 6 epochs;
+        dropout 0.2, learning rate 2e-3, 15 epochs. Otherwise up to :data:`LARGE_CATALOGUE` items: 0.3, 2e-3, 10 epochs;
         more items: 0.5, 1.5e-3, 12 epochs, since most of them are seen a few times only.
 
         Args:
@@ -66,5 +66,5 @@ class SasRecConfig(TrainingRecipe):
         if n_positions >= DENSE_POSITIONS * n_items:
             return cls(dropout=0.2, learning_rate=2e-3, epochs=15)
         if n_items <= LARGE_CATALOGUE:
-            return cls(dropout=0.3, learning_rate=2e-3, epochs=6)
+            return cls(dropout=0.3, learning_rate=2e-3, epochs=10)
         return cls(dropout=0.5, learning_rate=1.5e-3, epochs=12)

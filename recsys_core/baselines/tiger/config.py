@@ -10,7 +10,7 @@ from recsys_core.baselines.sasrec.config import TrainingRecipe
 class TigerConfig(TrainingRecipe):
     """Shape, decoding and training; small enough to be trained on a processor."""
 
-    width: PositiveInt = 128
+    width: PositiveInt = 64
     """Size of every hidden vector."""
     encoder_layers: PositiveInt = 2
     """Transformer blocks that read the history's tokens."""
@@ -28,9 +28,9 @@ class TigerConfig(TrainingRecipe):
     """First value of the factor on cosine logits."""
     beam: PositiveInt = 50
     """How many partial semantic IDs are kept; other items are not proposed."""
-    epochs: PositiveInt = 12
+    epochs: PositiveInt = 20
     """Passes over every user's training items."""
-    learning_rate: PositiveFloat = 1.5e-3
+    learning_rate: PositiveFloat = 3e-3
     """Peak of the schedule."""
     batch_positions: PositiveInt = 256
     """Item positions in a batch, each as many tokens as a semantic ID is long."""

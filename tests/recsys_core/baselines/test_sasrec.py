@@ -201,7 +201,7 @@ class TestRecipe:
         scientific = SasRecConfig.for_size(4344, 41_858)
         beauty = SasRecConfig.for_size(12_101, 153_776)
         movielens = SasRecConfig.for_size(1682, 98_114)
-        assert (scientific.epochs, beauty.epochs, movielens.epochs) == (6, 12, 15)
+        assert (scientific.epochs, beauty.epochs, movielens.epochs) == (10, 12, 15)
         assert movielens.dropout < scientific.dropout < beauty.dropout
 
     def test_the_learning_rate_rises_for_an_epoch_and_falls_to_a_twentieth(self):
