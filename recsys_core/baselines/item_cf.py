@@ -22,11 +22,11 @@ from recsys_core.baselines.protocol import FitData, Tell
 from recsys_core.baselines.votes import history_votes
 from recsys_core.errors import DataError
 
-GRID_NORMALISATION = (0.1, 0.2, 0.3, 0.4, 0.5)
-GRID_BACKWARD = (0.4, 0.7, 1.0)
+GRID_NORMALISATION = (0.1, 0.2, 0.3, 0.5)
+GRID_BACKWARD = (0.1, 0.3, 0.5, 0.7, 1.0)
 GRID_REACH = (5, 20, 50)
 GRID_REACH_DECAY = (0.8, 0.9, 1.0)
-GRID_NEIGHBOURS = (50, 200, 1000)
+GRID_NEIGHBOURS = (200, 1000)
 GRID_RECENCY = (0.25, 0.5, 0.75, 1.0, 1.5)
 
 
