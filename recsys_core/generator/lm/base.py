@@ -52,7 +52,8 @@ def base_from_scratch(config: LmConfig, layout: TokenLayout, levels: int) -> Bas
         num_attention_heads=config.heads,
         num_key_value_heads=config.heads,
         head_dim=config.width // config.heads,
-        max_position_embeddings=layout.text_limit + layout.window + levels + 2,
+        # the longest prompt, its answer and some room; positions are rotary, so that room costs nothing
+        max_position_embeddings=layout.text_limit + layout.window + levels + 64,
         tie_word_embeddings=False,
         # numbers of tokens come with folding; this configuration has a vocabulary of one
         bos_token_id=None,

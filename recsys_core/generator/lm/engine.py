@@ -133,6 +133,13 @@ class LmEngine:
         """
         starts = range(0, len(prompts.states), chunk)
         every = np.arange(len(prompts.states))
+        trie = TrieTensors(
+            parent=tuple(t.to(self.device) for t in trie.parent),
+            token=tuple(t.to(self.device) for t in trie.token),
+            prefix=tuple(t.to(self.device) for t in trie.prefix),
+            node=trie.node.to(self.device),
+            leaf_item=trie.leaf_item.to(self.device),
+        )
         parts = [self._chunk(prompts.take(every[s : s + chunk]), trie) for s in starts]
         return torch.cat(parts) if parts else torch.empty(0, len(trie.node))
 

@@ -124,7 +124,8 @@ def train(
         loss, tokens, seconds = runner.epoch(progress.epoch)
         progress.epoch += 1
         recall, gain = validate(model, trie, data.validation_histories, data.validation_targets)
-        best = gain > progress.best_ndcg or progress.epoch == 1
+        # with nobody to validate on, the last epoch is as good as any
+        best = gain > progress.best_ndcg or progress.epoch == 1 or not len(data.validation_targets)
         if best:
             progress.best_ndcg, progress.best_epoch = gain, progress.epoch
         reports.append(
@@ -194,7 +195,8 @@ class _Runner:
         negatives = torch.Generator().manual_seed(int(rng.integers(2**31)) + self.rank)
         batches = list(epoch_documents(self.data, self.model.layout, self.sids, config, rng))
         # all processes make as many steps, or they would wait for one another for ever
-        share = batches[self.rank :: self.world][: max(1, len(batches) // self.world)]
+        steps = -(-len(batches) // self.world)
+        share = [batches[(self.rank + n * self.world) % len(batches)] for n in range(steps)]
         started, losses, tokens = time.perf_counter(), [], 0
         self.model.train()
         for number, documents in enumerate(share):
@@ -241,11 +243,11 @@ def validate(
     """Recall@k and NDCG@k of the next item by the folded model, full ranking, history masked, ties by item index."""
     if not len(targets):
         return 0.0, 0.0
-    engine = LmEngine(model.fold(), model.layout)
+    engine = LmEngine(model.fold().to(model.text_in.device), model.layout)
     ranks = []
     for start in range(0, len(targets), 256):
         part = histories[start : start + 256]
-        scores = engine.all_log_probabilities(engine.read([[]] * len(part), part), trie).numpy()
+        scores = engine.all_log_probabilities(engine.read([[]] * len(part), part), trie).cpu().numpy()
         ranks.append(target_rank(scores, part, targets[start : start + 256]))
     every = np.concatenate(ranks)
     return float((every < k).mean()), ndcg(every, k)

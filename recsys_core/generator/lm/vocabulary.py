@@ -7,6 +7,7 @@ instruction gets the characters, not the item.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,12 @@ class LmVocabulary:
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json``, ``tokenizer_config.json`` and the layout."""
         self.tokenizer.save_pretrained(folder)
+        path = folder / "tokenizer_config.json"
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if settings.get("tokenizer_class") == "TokenizersBackend":
+            # the name that every version of transformers knows
+            settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+            path.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / LAYOUT_FILE).write_text(self.layout.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
