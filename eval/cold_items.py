@@ -59,6 +59,7 @@ class WarmData:
         items: int64[n_warm], index of each warm item in the whole catalogue.
         offsets: int64[n_users + 1], where each user's training items start.
         train_items: int64[n], oldest first.
+        timestamps: float64[n], when each of them was.
         text: float32[n_warm, d_text], as given; centre it with its own mean.
         validation_histories: per user with a warm validation item.
         validation_targets: int64[n_validated].
@@ -67,6 +68,7 @@ class WarmData:
     items: Ints
     offsets: Ints
     train_items: Ints
+    timestamps: NDArray[np.float64]
     text: Floats
     validation_histories: list[Ints]
     validation_targets: Ints
@@ -106,6 +108,8 @@ class ColdResult(BaseModel):
     """Items whose paths the generator chose."""
     switched: int = 0
     """Items whose first path is another than the nearest by content."""
+    share: float | None = None
+    """Of all probability, how much the cold items take on average after training histories."""
 
 
 class ColdReport(BaseModel):
@@ -214,6 +218,7 @@ def cold_items(
                 leaves=added.index.leaves - trained.index.leaves,
                 committed=added.selection.committed,
                 switched=added.selection.switched,
+                share=added.share,
             )
     return ColdReport(
         cold_items=len(cold_rows),
@@ -253,6 +258,7 @@ def withhold(split: Split, text: Floats, config: ColdItemsConfig) -> tuple[WarmD
         items=items,
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         train_items=place[split.train_items[kept]],
+        timestamps=split.log.timestamps[split.train_rows][kept],
         text=text[items],
         validation_histories=[_known(split.validation_history(int(u)), place, len(items)) for u in split.users[asked]],
         validation_targets=place[split.validation_items[asked]],

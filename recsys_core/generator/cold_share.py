@@ -16,8 +16,9 @@ from recsys_core.generator.model import CompactModel
 from recsys_core.generator.train import last_states
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 
-LOWEST = -8.0
-"""Log popularity below which nothing is set, whatever the share; an item without interactions has about -2."""
+LOWEST = -4.0
+"""Log popularity below which nothing is set, whatever the share: an item without interactions has about -2, and new
+items that are alone under their codes keep what their codes get, however unpopular they are."""
 
 STEPS = 6
 """Halvings of the interval that the log popularity is searched in."""

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from eval.cold_items import ColdItemsConfig, Trained, cold_items, withhold
+from eval.cold_training import compact_trainer
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.catalog.synth import synthetic
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import DataError
 from recsys_core.generator.compact import make_model
-from recsys_core.generator.config import CompactConfig
+from recsys_core.generator.config import CompactConfig, TrainConfig
 from recsys_core.generator.prepare import centred
 from recsys_core.sids.layouts import SidConfig, make_tokenizer
 
@@ -124,3 +125,23 @@ def test_a_share_that_nobody_asks_for_is_refused(split, text):
 def test_too_few_items_are_refused(split, text):
     with pytest.raises(DataError, match="too few to learn from"):
         withhold(split, text[:2], ColdItemsConfig(share=0.5))
+
+
+def test_training_as_a_build_does_it_learns_from_warm_items_alone(text, tmp_path):
+    catalogue, log = synthetic(n_items=60, n_users=80, seed=4)
+
+    def encode(texts):
+        rows = [np.random.default_rng(sum(map(ord, t))).normal(size=12) for t in texts]
+        return np.asarray(rows, dtype=np.float32)
+
+    settings = TrainConfig(epochs=1, batch_positions=256, threads=1, grounding_batch=8, validate_users=10)
+    shape = CompactConfig(width=16, wish_width=8, window=6)
+    heard = []
+    trainer = compact_trainer(
+        catalogue, encode, tmp_path, shape=shape, settings=settings, tell=lambda layout, _: heard.append(layout)
+    )
+    warm, cold, _ = withhold(leave_last_out(log), text, CONFIG)
+    trained = trainer(warm, "hybrid")
+    assert heard == ["hybrid"]
+    assert len(trained.index) == len(trained.model.text) == 60 - len(cold)
+    assert len(warm.timestamps) == len(warm.train_items)
