@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Where data sets, releases and conversations live."""
     cache_dir: Path = Path("~/.cache/sidra")
     """Where downloads and text vectors are kept between builds."""
+    data_dir: Path | None = None
+    """Folder of research sets, for `sidra import --benchmark` and `sidra eval offline --dataset`."""
     dataset: str = "movielens-100k"
     """Data set that `sidra run` imports and `sidra build` builds from."""
 
@@ -80,7 +82,7 @@ class Settings(BaseSettings):
     def _llm_lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("cache_dir", "home", "llm_gguf", "llm_script")
+    @field_validator("cache_dir", "data_dir", "home", "llm_gguf", "llm_script")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None

@@ -31,7 +31,17 @@ def register(cli: typer.Typer) -> None:
 
 
 def offline(
-    models: Annotated[list[str] | None, typer.Option("--model", help="Model to measure; repeat. Default all.")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", "--models", help="Models to measure, commas or repeated; `all` is the default."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Fit and compare on a research set (scientific, beauty, sports) or an imported data set."),
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of research sets; default SIDRA_DATA_DIR.")] = None,
+    ablations: Annotated[bool, typer.Option(help="With --dataset: build and measure every variant, too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="With --dataset: also write the table as Markdown.")] = None,
     users: Annotated[int | None, typer.Option(min=1, help="A random sample of so many users.")] = None,
     split: Annotated[str, typer.Option(help="test, or validation while choosing settings.")] = "test",
     seed: Seed = 0,
@@ -40,7 +50,15 @@ def offline(
     home: Home = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Recall, NDCG, MRR and list measures with intervals, for all models in one run; JSON and a page with plots."""
+    """Recall, NDCG, MRR and list measures with intervals, for all models in one run; JSON and a page with plots.
+
+    With --dataset every model is fitted anew on that set, settings chosen on validation, and compared in one table.
+    """
+    wanted = [name for word in models or [] for name in word.split(",") if name and name != "all"]
+    if dataset is not None:
+        _compare(dataset, wanted, data_dir, ablations, out, seed, home, json_)
+        return
+    models = wanted
     from app.commands.recommend import open_recommender
     from app.settings import load_settings
     from eval.offline import MODELS, evaluate_offline
@@ -68,6 +86,43 @@ def offline(
     page = write_html(report, html or settings.home / "reports" / f"offline-{report.context.release}.html")
     _tell(report, json_)
     say(f"Page with plots: {page}")
+
+
+def _compare(
+    dataset: str,
+    models: list[str],
+    data_dir: Path | None,
+    ablations: bool,
+    out: Path | None,
+    seed: int,
+    home: Path | None,
+    json_: bool,
+) -> None:
+    """Fit and compare on one set."""
+    from app.settings import load_settings
+    from eval.comparison.render import markdown, table
+    from eval.comparison.run import ALL, compare
+    from recsys_core.encoders.text import TextEncoderConfig
+
+    settings = load_settings(home=home)
+    with Bar() as bar:
+        report = compare(
+            dataset,
+            settings.home,
+            models=models or ALL,
+            ablations=ablations,
+            data_dir=data_dir or settings.data_dir,
+            text=TextEncoderConfig(cache_dir=settings.cache_dir / "text"),
+            seed=seed,
+            progress=bar,
+        )
+    if out is not None:
+        out.write_text(markdown(report), encoding="utf-8")
+        say(f"Table: {out}")
+    if json_:
+        typer.echo(report.to_json())
+    else:
+        console().print(table(report))
 
 
 def conversations(

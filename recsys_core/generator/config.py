@@ -43,6 +43,10 @@ class TrainConfig(BaseModel):
     """Item positions in a batch; several thousand fall out of the processor's cache and run three times slower."""
     instruction_share: float = Field(default=0.5, ge=0, le=1)
     """Share of training segments that carry an instruction with a condition; the rest are plain next-item."""
+    skip: float = Field(default=0.0, ge=0, lt=1)
+    """Share of items that plain pieces leave out, anew in every epoch."""
+    reverse: float = Field(default=0.0, ge=0, le=1)
+    """Share of plain pieces that are read backwards."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
     grounding_weight: float = Field(default=0.5, ge=0)
@@ -75,12 +79,15 @@ LONG_HISTORIES = 20.0
 LARGE_LOG = 100_000
 """Training positions from which a log of short histories counts as large."""
 
+SMALL_LOG = 30_000
+"""Training positions below which a log is small: an epoch has too few steps to learn from."""
+
 
 def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
     """Settings for training data of a size, chosen on the validation targets of public sets.
 
-    Short histories leave few positions an item: they need more dropout and fewer epochs, the more so the smaller the
-    log is.
+    Short histories leave few positions an item: they need more dropout and fewer epochs. Small logs need smaller
+    batches and more epochs, or training ends before it has begun.
 
     Args:
         positions: training interactions.
@@ -88,6 +95,9 @@ def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
     """
     if positions >= LONG_HISTORIES * max(1, users):
         return CompactConfig(), TrainConfig()
-    if positions >= LARGE_LOG:
-        return CompactConfig(dropout=0.4), TrainConfig(epochs=12, learning_rate=1.5e-3)
-    return CompactConfig(dropout=0.4), TrainConfig(epochs=10)
+    shape = CompactConfig(width=128, dropout=0.5)
+    if positions < SMALL_LOG:
+        return CompactConfig(dropout=0.3), TrainConfig(epochs=20, batch_positions=256)
+    if positions < LARGE_LOG:
+        return shape, TrainConfig(epochs=12, instruction_share=0.3)
+    return shape, TrainConfig(epochs=12, instruction_share=0.3, learning_rate=1.5e-3)

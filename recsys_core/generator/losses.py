@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,8 +13,20 @@ from recsys_core.generator.meaning import balanced
 from recsys_core.generator.model import CompactModel
 from recsys_core.generator.trie import TrieTensors
 
-SAMPLED_SIBLINGS = 64
-"""Items of the target's own bucket that stand in for all of them when the catalogue is large."""
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The items that one training step looks at; on a large catalogue reading all of them would cost most of the step.
+
+    Attributes:
+        items: int64[P], ascending, each once.
+        place: int64[n_items], position of each item in ``items``; -1 outside.
+        log_chance: float32[P], logarithm of the probability that an item gets into the pool.
+    """
+
+    items: Tensor
+    place: Tensor
+    log_chance: Tensor
 
 
 class SidLoss:
@@ -22,8 +35,8 @@ class SidLoss:
     Args:
         model: its tables are read afresh at each call.
         trie: of the catalogue's semantic IDs.
-        full: whether every softmax runs over all items; otherwise negatives are sampled.
-        sampled_items: shared negatives of the auxiliary softmax when not ``full``.
+        full: whether every softmax runs over all items; otherwise over a pool.
+        sampled_items: items drawn evenly into each pool, beside those of the batch.
         auxiliary_weight: weight of the auxiliary softmax.
     """
 
@@ -39,35 +52,48 @@ class SidLoss:
         self.share = torch.softmax(model.popularity, dim=0)
         """float32[n_items]: share of each item in the training interactions, each counted once more than it has."""
         self.children = [_children_table(trie, level, model) for level in range(model.levels)]
-        last_parent = trie.node[:, -2]
-        self.bucket_low, self.bucket_high = _ranges(trie.parent[-1], int(last_parent.max()) + 1)
+        every = torch.arange(self.n_items)
+        self.everything = Pool(every, every, torch.zeros(self.n_items))
 
-    def __call__(
-        self, states: Tensor, wish: Tensor, targets: Tensor, item_vectors: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def pool(self, history: Tensor, targets: Tensor, generator: torch.Generator) -> Pool:
+        """The items of a step: those of the batch and some drawn evenly, or all.
+
+        An item is in the pool the likelier, the more popular it is; its ``log_chance`` is taken off its logit, or
+        popularity would be punished.
+
+        Args:
+            history: int64[B, T], -1 at padding.
+            targets: int64[N].
+            generator: for the draw.
+        """
+        if self.full:
+            return self.everything
+        drawn = torch.randint(self.n_items, (self.sampled_items,), generator=generator)
+        items = torch.unique(torch.cat([history[history >= 0], targets, drawn]))
+        place = torch.full((self.n_items,), -1)
+        place[items] = torch.arange(len(items))
+        expected = len(targets) * self.share[items] + self.sampled_items / self.n_items
+        return Pool(items, place, torch.log(-torch.expm1(-expected)))
+
+    def __call__(self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool) -> Tensor:
         """Mean loss.
 
         Args:
             states: float32[N, d].
             wish: float32[N, w].
-            targets: int64[N] item indices.
-            item_vectors: float32[n_items, d].
-            generator: for sampled negatives.
+            targets: int64[N] item indices, all in the pool.
+            item_keys: float32[P, d + w], of the pool's items.
+            pool: from :meth:`pool`.
         """
-        item_keys = self.model.keys(self.model.levels, item_vectors)
-        total = self.auxiliary_weight * self._auxiliary(states, wish, targets, item_keys, generator)
+        wanted = pool.place[targets]
+        logits = self.model.query(self.model.levels, states, wish) @ item_keys.T
+        total = self.auxiliary_weight * functional.cross_entropy(logits - pool.log_chance, wanted)
         for level in range(self.model.levels):
-            total = total + self._level(level, states, wish, targets, item_keys, generator)
+            total = total + self._level(level, states, wish, targets, item_keys, pool)
         return total
 
     def _level(
-        self,
-        level: int,
-        states: Tensor,
-        wish: Tensor,
-        targets: Tensor,
-        item_keys: Tensor,
-        generator: torch.Generator,
+        self, level: int, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool
     ) -> Tensor:
         model = self.model
         sids = model.sids[targets]
@@ -78,37 +104,9 @@ class SidLoss:
             return functional.cross_entropy(
                 logits.masked_fill(~self.children[level][parents], -torch.inf), sids[:, level]
             )
-        if not self.full:
-            return self._sampled_bucket(query, targets, parents, item_keys, generator)
-        outside = self.trie.node[:, -2][None, :] != parents[:, None]
-        return functional.cross_entropy((query @ item_keys.T).masked_fill(outside, -torch.inf), targets)
-
-    def _sampled_bucket(
-        self, query: Tensor, targets: Tensor, parents: Tensor, item_keys: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        low, high = self.bucket_low[parents], self.bucket_high[parents]
-        draws = torch.rand(len(targets), SAMPLED_SIBLINGS, generator=generator)
-        negatives = self.trie.leaf_item[low[:, None] + (draws * (high - low)[:, None]).long()]
-        own = (query * functional.embedding(targets, item_keys)).sum(-1, keepdim=True)
-        # embedding, not indexing: its backward adds rows up ten times faster
-        others = torch.einsum("nd,nmd->nm", query, functional.embedding(negatives, item_keys))
-        # each draw stands for (bucket size) / (draws) members
-        others = others + ((high - low).float() / SAMPLED_SIBLINGS).log()[:, None]
-        others = others.masked_fill(negatives == targets[:, None], -torch.inf)
-        return functional.cross_entropy(torch.cat([own, others], dim=1), torch.zeros_like(targets))
-
-    def _auxiliary(
-        self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        query = self.model.query(self.model.levels, states, wish)
-        if self.full:
-            return functional.cross_entropy(query @ item_keys.T, targets)
-        drawn = torch.randint(self.n_items, (self.sampled_items,), generator=generator)
-        pool, wanted = torch.unique(torch.cat([targets, drawn]), return_inverse=True)
-        # an item is in the pool the likelier, the more popular it is; uncorrected, that would punish popularity
-        expected = len(targets) * self.share[pool] + self.sampled_items / self.n_items
-        logits = query @ item_keys.index_select(0, pool).T - torch.log(-torch.expm1(-expected))
-        return functional.cross_entropy(logits, wanted[: len(targets)])
+        outside = self.trie.node[pool.items, -2][None, :] != parents[:, None]
+        logits = query @ item_keys.T - pool.log_chance
+        return functional.cross_entropy(logits.masked_fill(outside, -torch.inf), pool.place[targets])
 
 
 def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: Tensor) -> Tensor:
@@ -117,8 +115,8 @@ def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: 
     Args:
         model: for its factor and threshold.
         wish: float32[G, w].
-        means: bool[G, n_items].
-        item_keys: float32[n_items, d + w], of the auxiliary head.
+        means: bool[G, P].
+        item_keys: float32[P, d + w], of the auxiliary head.
     """
     cosines = wish @ item_keys[:, -wish.shape[-1] :].T
     return balanced(cosines * model.log_fit_scale.clamp(max=4.6).exp() - model.fit_threshold, means)
@@ -132,12 +130,6 @@ def _children_table(trie: TrieTensors, level: int, model: CompactModel) -> Tenso
     table = torch.zeros(nodes, model.code_sizes[level], dtype=torch.bool)
     table[trie.parent[level], trie.token[level]] = True
     return table
-
-
-def _ranges(parents: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
-    counts = torch.bincount(parents, minlength=nodes)
-    high = counts.cumsum(0)
-    return high - counts, high
 
 
 def parameter_groups(model: CompactModel, weight_decay: float) -> list[dict[str, Sequence[torch.nn.Parameter] | float]]:

@@ -202,10 +202,20 @@ class CompactModel(nn.Module):
         for embedding in tables:
             nn.init.normal_(embedding.weight, std=0.02)
 
-    def item_vectors(self) -> Tensor:
-        """Unnormalised vectors float32[n_items, d] that stand for items on input and on output."""
-        vectors: Tensor = self.items.weight + self.text_in(self.text)
-        return vectors
+    def item_vectors(self, items: Tensor | None = None) -> Tensor:
+        """Unnormalised vectors that stand for items on input and on output.
+
+        Args:
+            items: int64[P], which; all when None.
+
+        Returns:
+            float32[P, d].
+        """
+        if items is None or len(items) == len(self.text):
+            vectors: Tensor = self.items.weight + self.text_in(self.text)
+            return vectors
+        some: Tensor = self.items(items) + self.text_in(self.text[items])
+        return some
 
     def instruct(self, sentence: Tensor, present: Tensor) -> Instruction:
         """Embed sentence vectors.
@@ -218,13 +228,20 @@ class CompactModel(nn.Module):
         wish = functional.normalize(self.wish_in(sentence), dim=-1) * present[:, None]
         return Instruction(state, wish)
 
-    def forward(self, history: Tensor, instruction: Instruction, item_vectors: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        history: Tensor,
+        instruction: Instruction,
+        item_vectors: Tensor | None = None,
+        place: Tensor | None = None,
+    ) -> Tensor:
         """States after each position.
 
         Args:
             history: int64[B, T], item indices, right-padded with -1 (padding is seen by no earlier position).
             instruction: from :meth:`instruct`.
-            item_vectors: float32[n_items, d] from :meth:`item_vectors`, when at hand.
+            item_vectors: float32[P, d] from :meth:`item_vectors`, when at hand.
+            place: int64[n_items], row of each item in ``item_vectors`` where those are not of all items.
 
         Returns:
             float32[B, T + 1, d + c + 1]: taste, content, and what is added to the strength of popularity; state 0
@@ -232,7 +249,7 @@ class CompactModel(nn.Module):
         """
         vectors = self.item_vectors() if item_vectors is None else item_vectors
         known = history.clamp(min=0)
-        inputs = functional.embedding(known, vectors)
+        inputs = functional.embedding(known if place is None else place[known].clamp(min=0), vectors)
         for level, table in enumerate(self.codes):
             inputs = inputs + table(self.sids[known, level])
         x = torch.cat([instruction.state[:, None, :], inputs], dim=1)
@@ -274,15 +291,20 @@ class CompactModel(nn.Module):
             dim=-1,
         )
 
-    def keys(self, level: int, item_vectors: Tensor | None = None) -> Tensor:
+    def keys(self, level: int, item_vectors: Tensor | None = None, items: Tensor | None = None) -> Tensor:
         """Output vectors of a level, float32[V, d + c + 1 + w]: taste, content and wish of unit length, log popularity.
 
-        V is the level's code vocabulary, or the items at the hybrid layout's last level and for the auxiliary head.
+        V is the level's code vocabulary, or the items at the hybrid layout's last level and for the auxiliary head;
+        ``items`` (int64[P]) says which, and ``item_vectors`` are of the same.
         """
         if level >= len(self.codes):
-            taste = self.item_vectors() if item_vectors is None else item_vectors
-            wish, content = self.wish_items.weight + self.wish_text(self.text), self.content
-            popular = self.popularity
+            taste = self.item_vectors(items) if item_vectors is None else item_vectors
+            if items is None or len(items) == len(self.text):
+                wish, content = self.wish_items.weight + self.wish_text(self.text), self.content
+                popular = self.popularity
+            else:
+                wish = self.wish_items(items) + self.wish_text(self.text[items])
+                content, popular = self.content[items], self.popularity[items]
         else:
             size, first = self.code_sizes[level], sum(self.code_sizes[:level])
             every = torch.arange(size)

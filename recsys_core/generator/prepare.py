@@ -12,6 +12,7 @@ from recsys_core.baselines.popularity import popularity
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.items import FieldKind
 from recsys_core.catalog.splits import Split
+from recsys_core.encoders.content import has_words
 from recsys_core.generator.data import PLAIN, InstructionSampler, Ints, Sequences
 from recsys_core.generator.instructions import (
     FOR_YOU_WORDINGS,
@@ -25,15 +26,35 @@ from recsys_core.generator.train import TrainingData
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 """Sentences to float32[n, d_text] with rows of length 1."""
 
+OLDEST_MOMENT = 365.25 * 86_400 * 5
+"""A log whose last timestamp is earlier, seconds since 1970, counts positions, not time."""
+
 NEAR_ITEMS = 20
 """How many items count as meant when an item's own text is the instruction."""
 
 
-def training_conditions(catalogue: Catalogue, counts: NDArray[np.int64], seed: int) -> list[Condition]:
-    """Every condition that training asks for: single attributes, pairs of them, and the general tasks."""
-    singles = attribute_conditions(catalogue)
+def training_conditions(
+    catalogue: Catalogue, counts: NDArray[np.int64], seed: int, *, calendar: bool = True
+) -> list[Condition]:
+    """Every condition that training asks for: single attributes, pairs of them, and the general tasks.
+
+    Where items have no words, attributes are numbers that nobody would name, and only the general tasks are left.
+
+    Args:
+        catalogue: the items.
+        counts: int64[n_items], training interactions.
+        seed: of the pairs.
+        calendar: whether timestamps are real, so that seasons and holidays mean something.
+    """
+    singles = attribute_conditions(catalogue) if has_words(catalogue) else []
     pairs = pair_conditions(singles, catalogue.item_noun, np.random.default_rng(seed))
-    return [*singles, *pairs, *general_conditions(catalogue, counts)]
+    general = general_conditions(catalogue, counts)
+    return [*singles, *pairs, *(c for c in general if calendar or not (c.months or c.window))]
+
+
+def has_calendar(timestamps: NDArray[np.float64]) -> bool:
+    """Whether timestamps are moments, not mere positions: a log that tells only order ends soon after 1970 began."""
+    return bool(len(timestamps)) and float(timestamps.max()) >= OLDEST_MOMENT
 
 
 def broad_class(catalogue: Catalogue) -> Ints:
@@ -87,7 +108,7 @@ class Prepared(NamedTuple):
 def prepare_sampler(catalogue: Catalogue, split: Split, text: NDArray[np.float32], *, seed: int) -> Prepared:
     """Build the instruction bank; arguments as in :func:`prepare_training`."""
     counts = popularity(split.train_items, len(catalogue))
-    conditions = training_conditions(catalogue, counts, seed)
+    conditions = training_conditions(catalogue, counts, seed, calendar=has_calendar(split.log.timestamps))
     for_you = sorted({w for w in FOR_YOU_WORDINGS if w})
     lengths = np.array([len(c.wordings) for c in conditions], dtype=np.int64)
     first_row = len(for_you) + np.cumsum(lengths) - lengths

@@ -18,11 +18,13 @@ from pydantic import BaseModel, ConfigDict
 from recsys_core.errors import BuildError
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
-from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
+from recsys_core.generator.data import Augment, Batch, InstructionSampler, Ints, Sequences, epoch_batches
 from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
 from recsys_core.generator.meaning import train_meaning
 from recsys_core.generator.model import CompactModel, Instruction
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
+
+NO_GROUND = (np.empty(0, np.int64), np.empty((0, 0), bool))
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ def _epoch(
             batch_positions=config.batch_positions,
             instruction_share=config.instruction_share,
             rng=rng,
+            augment=Augment(config.skip, config.reverse),
         )
     )
     model.train()
@@ -194,7 +197,7 @@ def _epoch(
         rate = _rate(config, epoch + number / len(batches))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        ground = data.sampler.grounding(config.grounding_batch, rng)
+        ground = data.sampler.grounding(config.grounding_batch, rng) if config.grounding_weight else NO_GROUND
         value = _step(model, loss, batch, ground, config, wordings, texts, negatives)
         if value is None:
             continue
@@ -229,24 +232,23 @@ def _step(
     sentence = torch.where((own >= 0)[:, None], texts[own.clamp(min=0)], wordings[rows.clamp(min=0)])
     sentence = sentence + config.sentence_noise * torch.randn(sentence.shape, generator=generator)
     instruction = model.instruct(sentence, (rows >= 0) | (own >= 0))
-    item_vectors = model.item_vectors()
-    states: torch.Tensor = model(torch.from_numpy(batch.history), instruction, item_vectors)
+    history = torch.from_numpy(batch.history)
     places = wanted.flatten().nonzero()[:, 0]
     owner = torch.div(places, targets.shape[1], rounding_mode="floor")
-    value = loss(
-        states.flatten(0, 1).index_select(0, places),
-        instruction.wish.index_select(0, owner),
-        targets.flatten()[places],
-        item_vectors,
-        generator,
-    )
+    chosen = targets.flatten()[places]
+    pool = loss.pool(history, chosen, generator)
+    item_vectors = model.item_vectors(pool.items)
+    states: torch.Tensor = model(history, instruction, item_vectors, pool.place)
+    keys = model.keys(model.levels, item_vectors, pool.items)
+    own_states = states.flatten(0, 1).index_select(0, places)
+    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool)
     ground_rows, means = ground
     if len(ground_rows) and config.grounding_weight > 0:
         spoken = wordings[torch.from_numpy(ground_rows)]
         spoken = spoken + config.sentence_noise * torch.randn(spoken.shape, generator=generator)
         meant = model.instruct(spoken, torch.ones(len(spoken), dtype=torch.bool)).wish
-        keys = model.keys(model.levels, item_vectors)
-        value = value + config.grounding_weight * grounding_loss(model, meant, torch.from_numpy(means), keys)
+        known = torch.from_numpy(means)[:, pool.items]
+        value = value + config.grounding_weight * grounding_loss(model, meant, known, keys)
     return value
 
 

@@ -1,0 +1,76 @@
+"""The table as Markdown, with all that is needed to take it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from eval.comparison.run import ComparisonDetail
+from eval.figures import Report
+from recsys_core.metrics import Interval
+
+
+def markdown(report: Report) -> str:
+    """A section: what was measured, how, and the table with intervals and cost."""
+    detail = ComparisonDetail.model_validate(report.detail)
+    context = report.context
+    machine = context.machine
+    lines = [
+        f"# {detail.dataset}: {detail.users:,} users, {detail.items:,} items, {detail.interactions:,} interactions",
+        "",
+        f"`{context.command}`, {context.date[:10]}, commit {context.commit}, seed {context.seed}, "
+        f"{machine.cores} cores ({machine.cpu}), no GPU. Each user's last interaction is the target, the one before it "
+        "was validation, all items are candidates, the history is masked; 95 % bootstrap intervals over users. "
+        f"Generated lists use beam {detail.beam}. Time includes the choice of settings on validation.",
+        "",
+        "| model | R@5 | N@5 | R@10 | N@10 | R@10 less first row | parameters | CPU min |",
+        "|---|---|---|---|---|---|---|---|",
+        *_rows(detail),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def table(report: Report) -> Table:
+    """The same table for a terminal, without intervals but those of the differences."""
+    detail = ComparisonDetail.model_validate(report.detail)
+    first = detail.entries[0].model
+    shown = Table("model", box=None, header_style="bold", title=f"{detail.dataset}: {detail.users:,} users")
+    for name in ("R@5", "N@5", "R@10", "N@10", f"R@10 less {first}", "CPU min"):
+        shown.add_column(name, justify="right")
+    for entry in detail.entries:
+        m = entry.measures
+        difference = detail.differences.get(f"recall@10.{first}-{entry.model}")
+        shown.add_row(
+            entry.model,
+            *(_bare(m[name]) for name in ("recall@5", "ndcg@5", "recall@10", "ndcg@10")),
+            "" if difference is None else _signed(difference),
+            f"{entry.cpu_seconds / 60:.1f}",
+        )
+    return shown
+
+
+def _rows(detail: ComparisonDetail) -> Iterator[str]:
+    first = detail.entries[0].model
+    for entry in detail.entries:
+        m = entry.measures
+        difference = detail.differences.get(f"recall@10.{first}-{entry.model}")
+        apart = "" if difference is None else _signed(difference)
+        yield (
+            f"| {entry.model} | {_bare(m['recall@5'])} | {_bare(m['ndcg@5'])} | {_interval(m['recall@10'])} | "
+            f"{_interval(m['ndcg@10'])} | {apart} | {entry.parameters / 1e6:.2f} M | {entry.cpu_seconds / 60:.1f} |"
+        )
+
+
+def _bare(interval: Interval) -> str:
+    return f"{interval.value:.4f}".removeprefix("0")
+
+
+def _interval(interval: Interval) -> str:
+    return f"{_bare(interval)} [{interval.low:.3f}, {interval.high:.3f}]".replace("[0.", "[.").replace(", 0.", ", .")
+
+
+def _signed(interval: Interval) -> str:
+    """The other row less the first, so the sign is turned."""
+    return f"{-interval.value:+.4f} [{-interval.high:+.4f}, {-interval.low:+.4f}]"
