@@ -54,6 +54,8 @@ def base_from_scratch(config: LmConfig, layout: TokenLayout, levels: int) -> Bas
         head_dim=config.width // config.heads,
         # the longest prompt, its answer and some room; positions are rotary, so that room costs nothing
         max_position_embeddings=layout.text_limit + layout.window + levels + 64,
+        # the library's 0.02 suits thousands of dimensions; narrow blocks would begin as almost nothing
+        initializer_range=(3 * config.width) ** -0.5,
         tie_word_embeddings=False,
         # numbers of tokens come with folding; this configuration has a vocabulary of one
         bos_token_id=None,
