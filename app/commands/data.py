@@ -53,7 +53,8 @@ def import_(
     if benchmark is not None:
         from app.commands.benchmark_data import import_benchmark
 
-        report = import_benchmark(settings.home / "datasets", benchmark, data_dir or settings.data_dir, name=name, noun=noun)
+        folder = data_dir or settings.data_dir
+        report = import_benchmark(settings.home / "datasets", benchmark, folder, name=name, noun=noun)
     elif items is None or interactions is None:
         report = import_films(settings, quiet=json_)
     else:

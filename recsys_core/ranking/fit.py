@@ -61,11 +61,13 @@ class Case:
         history: int64[h], newest last.
         target: item index.
         instruction: words that the target satisfies.
+        condition: number of the sampler's condition that the words name; -1 without words.
     """
 
     history: Ints
     target: int
     instruction: str
+    condition: int = -1
 
 
 def validation_cases(
@@ -92,11 +94,11 @@ def validation_cases(
         cases[Task.for_you].append(Case(history, target, ""))
         for number in _telling(sampler, sampler.item_conditions[target], rng):
             condition = sampler.conditions[number]
-            cases[condition.task].append(Case(history, target, _wording(condition, rng)))
+            cases[condition.task].append(Case(history, target, _wording(condition, rng), number))
         for number in sampler.general:
             condition = sampler.conditions[number]
             if _satisfied(condition, target, moment, history, top_attribute):
-                cases[condition.task].append(Case(history, target, _wording(condition, rng)))
+                cases[condition.task].append(Case(history, target, _wording(condition, rng), number))
     for task, found in cases.items():
         most = 4 * MOST_CASES if task is Task.for_you else MOST_CASES
         if len(found) > most:
