@@ -41,6 +41,9 @@ def offline(
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of research sets; default SIDRA_DATA_DIR.")] = None,
     ablations: Annotated[bool, typer.Option(help="With --dataset: build and measure every variant, too.")] = False,
+    tasks: Annotated[bool, typer.Option(help="With --dataset: what words change, task by task.")] = False,
+    cold: Annotated[bool, typer.Option(help="With --dataset: how items added after training are found.")] = False,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="With --dataset: processor threads.")] = 2,
     out: Annotated[Path | None, typer.Option(help="With --dataset: also write the table as Markdown.")] = None,
     users: Annotated[int | None, typer.Option(min=1, help="A random sample of so many users.")] = None,
     split: Annotated[str, typer.Option(help="test, or validation while choosing settings.")] = "test",
@@ -56,7 +59,7 @@ def offline(
     """
     wanted = [name for word in models or [] for name in word.split(",") if name and name != "all"]
     if dataset is not None:
-        _compare(dataset, wanted, data_dir, ablations, out, seed, home, json_)
+        _compare(dataset, wanted, data_dir, (ablations, tasks, cold), out, (seed, threads), home, json_)
         return
     models = wanted
     from app.commands.recommend import open_recommender
@@ -92,9 +95,9 @@ def _compare(
     dataset: str,
     models: list[str],
     data_dir: Path | None,
-    ablations: bool,
+    extras: tuple[bool, bool, bool],
     out: Path | None,
-    seed: int,
+    recipe: tuple[int, int],
     home: Path | None,
     json_: bool,
 ) -> None:
@@ -110,10 +113,13 @@ def _compare(
             dataset,
             settings.home,
             models=models or ALL,
-            ablations=ablations,
+            ablations=extras[0],
+            tasks=extras[1],
+            cold=extras[2],
             data_dir=data_dir or settings.data_dir,
             text=TextEncoderConfig(cache_dir=settings.cache_dir / "text"),
-            seed=seed,
+            seed=recipe[0],
+            threads=recipe[1],
             progress=bar,
         )
     if out is not None:

@@ -28,6 +28,8 @@ def markdown(report: Report) -> str:
         "|---|---|---|---|---|---|---|---|",
         *_rows(detail),
         "",
+        *_task_lines(detail),
+        *_cold_lines(detail),
     ]
     return "\n".join(lines)
 
@@ -74,3 +76,46 @@ def _interval(interval: Interval) -> str:
 def _signed(interval: Interval) -> str:
     """The other row less the first, so the sign is turned."""
     return f"{-interval.value:+.4f} [{-interval.high:+.4f}, {-interval.low:+.4f}]"
+
+
+def _task_lines(detail: ComparisonDetail) -> Iterator[str]:
+    if not detail.tasks:
+        return
+    yield "## What words change"
+    yield ""
+    yield (
+        "Test targets under words that they satisfy. Hit is Recall@10 of the target; SASRec ranks only the items that "
+        "satisfy the condition, given as a rule. Following is the share of the ten items that satisfy the condition "
+        "when only words ask for it."
+    )
+    yield ""
+    yield "| task | users | hit, told | not told | SASRec, filtered | following | unseen wordings | not told |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for task, r in detail.tasks.items():
+        unseen = _interval(r.following_unseen) if r.following_unseen is not None else "-"
+        yield (
+            f"| {task} | {r.cases} | {_interval(r.told)} | {_interval(r.silent)} | {_interval(r.filtered)} | "
+            f"{_interval(r.following)} | {unseen} | {_bare(r.following_silent)} |"
+        )
+    yield ""
+
+
+def _cold_lines(detail: ComparisonDetail) -> Iterator[str]:
+    cold = detail.cold
+    if cold is None:
+        return
+    yield "## Items added after training"
+    yield ""
+    yield (
+        f"{cold.cold_items} items (5 % of the catalogue) withheld from everything that is learned, then added without "
+        f"training; {cold.cold_users} users have one of them as target, {cold.warm_users} others tell the cost."
+    )
+    yield ""
+    yield "| way | R@10, cold targets | N@10, cold targets | warm R@10 | warm loss | paths |"
+    yield "|---|---|---|---|---|---|"
+    for name, r in cold.results.items():
+        yield (
+            f"| {name} | {_interval(r.recall)} | {_interval(r.ndcg)} | {f'{r.warm_recall:.4f}'.removeprefix('0')} | "
+            f"{100 * r.warm_loss:+.1f} % | {r.leaves} |"
+        )
+    yield ""

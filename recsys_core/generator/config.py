@@ -43,10 +43,6 @@ class TrainConfig(BaseModel):
     """Item positions in a batch; several thousand fall out of the processor's cache and run three times slower."""
     instruction_share: float = Field(default=0.5, ge=0, le=1)
     """Share of training segments that carry an instruction with a condition; the rest are plain next-item."""
-    skip: float = Field(default=0.0, ge=0, lt=1)
-    """Share of items that plain pieces leave out, anew in every epoch."""
-    reverse: float = Field(default=0.0, ge=0, le=1)
-    """Share of plain pieces that are read backwards."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
     grounding_weight: float = Field(default=0.5, ge=0)
@@ -99,5 +95,5 @@ def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
     if positions < SMALL_LOG:
         return CompactConfig(dropout=0.3), TrainConfig(epochs=20, batch_positions=256)
     if positions < LARGE_LOG:
-        return shape, TrainConfig(epochs=12, instruction_share=0.3)
-    return shape, TrainConfig(epochs=12, instruction_share=0.3, learning_rate=1.5e-3)
+        return shape, TrainConfig(epochs=10, instruction_share=0.3)
+    return shape, TrainConfig(epochs=10, instruction_share=0.3, learning_rate=1.5e-3)

@@ -128,26 +128,6 @@ def _conditions_by_item(conditions: Sequence[Condition], chosen: Sequence[int], 
     return [np.array(r, dtype=np.int64) for r in rows]
 
 
-class Augment(NamedTuple):
-    """How plain pieces of history are varied from epoch to epoch.
-
-    Attributes:
-        skip: share of pieces' items that are left out, so that an item also follows the one before the last.
-        reverse: share of pieces that are read backwards; who takes B after A says something about A after B.
-    """
-
-    skip: float = 0.0
-    reverse: float = 0.0
-
-
-def varied_order(items: Ints, augment: Augment, rng: np.random.Generator) -> Ints:
-    """A piece with items left out or in reverse: int64[n] to int64[m], 1 <= m <= n."""
-    if augment.skip and len(items) > 2:
-        kept = items[rng.random(len(items)) >= augment.skip]
-        items = kept if len(kept) >= 2 else items
-    return items[::-1] if augment.reverse and rng.random() < augment.reverse else items
-
-
 def pieces(sequences: Sequences, window: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
     """Cut every history into pieces of up to ``window + 1`` items, shifted by a random offset.
 
@@ -182,7 +162,6 @@ def epoch_batches(
     batch_positions: int,
     instruction_share: float,
     rng: np.random.Generator,
-    augment: Augment | None = None,
 ) -> Iterator[Batch]:
     """All of one epoch's batches, shuffled, of pieces of like length.
 
@@ -194,9 +173,7 @@ def epoch_batches(
         batch_positions: positions in a batch.
         instruction_share: share of pieces with a condition.
         rng: decides everything.
-        augment: how plain pieces are varied; not at all when None.
     """
-    augment = augment or Augment()
     cut = pieces(sequences, window, rng)
     lengths = np.array([stop - start for start, stop, _ in cut])
     order = np.lexsort((rng.random(len(cut)), lengths))
@@ -208,7 +185,7 @@ def epoch_batches(
         groups[-1].append(int(number))
     rng.shuffle(groups)
     for group in groups:
-        yield _batch([cut[n] for n in group], sequences, sampler, top_attribute, instruction_share, augment, rng)
+        yield _batch([cut[n] for n in group], sequences, sampler, top_attribute, instruction_share, rng)
 
 
 def _batch(
@@ -217,7 +194,6 @@ def _batch(
     sampler: InstructionSampler,
     top_attribute: NDArray[np.int64],
     instruction_share: float,
-    augment: Augment,
     rng: np.random.Generator,
 ) -> Batch:
     longest = max(stop - start for start, stop, _ in group)
@@ -232,11 +208,8 @@ def _batch(
         beyond = slice(start, min(stop + LOOK_AHEAD, high))
         ahead = sequences.items[beyond]
         if rng.random() >= instruction_share:
-            varied = varied_order(items, augment, rng)
             instruction[row] = sampler.plain(rng)
-            history[row, : length - 1] = -1
-            history[row, : len(varied) - 1] = varied[:-1]
-            targets[row, : len(varied)] = varied
+            targets[row, :length] = items
             continue
         wording, text_item, satisfies = _condition(ahead, sequences.timestamps[beyond], sampler, top_attribute, rng)
         instruction[row], own_text[row] = wording, text_item

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from recsys_core.errors import BuildError
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
-from recsys_core.generator.data import Augment, Batch, InstructionSampler, Ints, Sequences, epoch_batches
+from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
 from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
 from recsys_core.generator.meaning import train_meaning
 from recsys_core.generator.model import CompactModel, Instruction
@@ -188,7 +188,6 @@ def _epoch(
             batch_positions=config.batch_positions,
             instruction_share=config.instruction_share,
             rng=rng,
-            augment=Augment(config.skip, config.reverse),
         )
     )
     model.train()

@@ -62,6 +62,8 @@ class LmTrainConfig(BaseModel):
     """Batches whose gradients are added up before a step."""
     instruction_share: float = Field(default=0.5, ge=0, le=1)
     """Share of pieces of history that carry an instruction with a condition."""
+    silent_share: float = Field(default=0.6, ge=0, le=1)
+    """Share of plain requests ("recommend something for me") whose words are left out, so that none are needed."""
     alignment_share: float = Field(default=0.2, ge=0, lt=1)
     """Share of training documents that tie words to items, whoever asks: wording or title to item, item to words."""
     auxiliary_weight: float = Field(default=1.0, ge=0)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.items import FieldKind
 from recsys_core.catalog.splits import Split
-from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
+from recsys_core.generator.data import PLAIN, Batch, InstructionSampler, Ints, Sequences, epoch_batches
 from recsys_core.generator.lm.config import LmConfig, LmTrainConfig
 from recsys_core.generator.lm.documents import Document, answer_document, words_document
 from recsys_core.generator.lm.vocabulary import LmVocabulary, TokenLayout, pretrained_tokenizer, word_tokenizer
@@ -161,7 +161,7 @@ def epoch_documents(
         rng: decides everything.
     """
     for batch, weights in _batches(data, layout, config, rng):
-        documents = _documents(batch, weights, data, layout, sids)
+        documents = _documents(_silenced(batch, data, config.silent_share, rng), weights, data, layout, sids)
         expected = len(documents) * config.alignment_share / (1 - config.alignment_share)
         aligned = int(expected + rng.random())
         documents += _aligned(aligned, data, layout, sids, rng)
@@ -225,6 +225,16 @@ def _joined(parts: list[tuple[Batch, NDArray[np.float32]]]) -> tuple[Batch, NDAr
     )
     weights = [np.pad(w, ((0, 0), (0, longest - w.shape[1]))) for _, w in parts]
     return batch, np.concatenate(weights)
+
+
+def _silenced(batch: Batch, data: LmData, share: float, rng: np.random.Generator) -> Batch:
+    """The batch with the words of some plain requests left out.
+
+    A prompt without words looks quite unlike one with words to a language model, and must not be the rare case.
+    """
+    plain = np.isin(batch.instruction, data.sampler.for_you_rows)
+    quiet = plain & (rng.random(len(plain)) < share)
+    return batch._replace(instruction=np.where(quiet, PLAIN, batch.instruction))
 
 
 def _documents(

@@ -86,7 +86,7 @@ def test_some_of_the_requests_can_be_taken(generator):
     beam=st.integers(1, 12),
     name=st.sampled_from(sorted(GENERATORS)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_search_under_any_rule_gives_allowed_items_once_with_exact_probabilities(seed, share, beam, name):
     generator = GENERATORS[name]
     rng = np.random.default_rng(seed)
