@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from recsys_core.catalog.splits import Split
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import DataError
-from recsys_core.generator.cold import ColdConfig, add_items, centred_with, content_mean
+from recsys_core.generator.cold import ColdConfig, add_items
 from recsys_core.generator.cold_paths import PathSource
 from recsys_core.generator.compact import CompactGenerator
 from recsys_core.generator.model import CompactModel
+from recsys_core.generator.prepare import centred_with, content_mean
 from recsys_core.metrics import Interval, bootstrap_mean
 
 Ints = NDArray[np.int64]

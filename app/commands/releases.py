@@ -80,7 +80,8 @@ def extend(
     from recsys_core.catalog.importer import ColumnMapping
     from recsys_core.generator.cold import ColdConfig
     from recsys_core.generator.cold_paths import PathConfig
-    from recsys_core.releases.extend import EXTENSION, ExtendConfig, extend_release
+    from recsys_core.releases.added import EXTENSION
+    from recsys_core.releases.extend import ExtendConfig, extend_release
     from recsys_core.releases.store import ReleaseStore
 
     columns = ColumnMapping.load(mapping) if mapping is not None else ColumnMapping()

@@ -74,26 +74,6 @@ class Extended:
     share: float | None = None
 
 
-def content_mean(text: Floats) -> Floats:
-    """The mean that :func:`recsys_core.generator.prepare.centred` takes off: float32[n, d] to float32[1, d]."""
-    return np.asarray(text.mean(axis=0, keepdims=True), dtype=np.float32)
-
-
-def centred_with(text: Floats, mean: Floats) -> Floats:
-    """Take off a given mean and bring rows back to length 1.
-
-    Text vectors of new items go through this with the mean of the items that the model was trained on: a mean over old
-    and new ones would move every old item.
-
-    Args:
-        text: float32[n, d].
-        mean: float32[1, d], from :func:`content_mean`.
-    """
-    moved = text - mean
-    norms = np.linalg.norm(moved, axis=1, keepdims=True)
-    return np.asarray(moved / np.maximum(norms, 1e-6), dtype=np.float32)
-
-
 def nearest_known(content: Floats, model: CompactModel, known: NDArray[np.bool_], count: int) -> tuple[Ints, Floats]:
     """The known items whose content is nearest.
 

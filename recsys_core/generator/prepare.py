@@ -86,7 +86,25 @@ def nearest_by_text(text: NDArray[np.float32], count: int = NEAR_ITEMS, chunk: i
 
 def centred(text: NDArray[np.float32]) -> NDArray[np.float32]:
     """Take off the mean and bring rows back to length 1; MiniLM vectors of one catalogue share a large mean."""
-    moved = text - text.mean(axis=0, keepdims=True)
+    return centred_with(text, content_mean(text))
+
+
+def content_mean(text: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean that :func:`centred` takes off: float32[n, d] to float32[1, d]."""
+    return np.asarray(text.mean(axis=0, keepdims=True), dtype=np.float32)
+
+
+def centred_with(text: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take off a given mean and bring rows back to length 1.
+
+    Text vectors of new items go through this with the mean of the items that the model was trained on: a mean over old
+    and new ones would move every old item.
+
+    Args:
+        text: float32[n, d].
+        mean: float32[1, d], from :func:`content_mean`.
+    """
+    moved = text - mean
     norms = np.linalg.norm(moved, axis=1, keepdims=True)
     return np.asarray(moved / np.maximum(norms, 1e-6), dtype=np.float32)
 

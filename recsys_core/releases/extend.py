@@ -25,9 +25,11 @@ from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.durable import sha256_file
+from recsys_core.encoders.content import has_words
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig, item_description
 from recsys_core.errors import ReleaseError
-from recsys_core.generator.cold import ColdConfig, centred_with, content_mean
+from recsys_core.generator.cold import ColdConfig
+from recsys_core.releases.added import EXTENSION, Extension, release_content, trained_items
 from recsys_core.releases.build import CODE_VERSION, BuildEvent, Report
 from recsys_core.releases.new_items import joined, read_new_items
 from recsys_core.releases.release import Manifest, Release
@@ -35,25 +37,6 @@ from recsys_core.releases.stages import Stage, StageRunner
 from recsys_core.releases.store import ReleaseStore
 
 Floats = NDArray[np.float32]
-
-EXTENSION = "extension"
-"""Key of a manifest's configuration that says what a release was extended from."""
-
-
-class Extension(BaseModel):
-    """What a manifest says about items that were added without training."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    parent: str
-    """Release that was extended."""
-    added: int
-    """How many items this step added."""
-    trained_items: int
-    """How many items, the first ones of the catalogue, the generator was trained on."""
-    source: str
-    """Name of the file that the items came from."""
-
 
 class ExtendConfig(BaseModel):
     """How new items are taken in."""
@@ -64,22 +47,6 @@ class ExtendConfig(BaseModel):
     """Sentence encoder, when the cache is elsewhere; its model must be the release's own, which is the default."""
     cold: ColdConfig = Field(default_factory=ColdConfig)
     """Learned vectors and paths of the new items."""
-
-
-def trained_items(release: Release) -> int:
-    """How many items, the first ones of the catalogue, the release's generator was trained on."""
-    extension = release.manifest.config.get(EXTENSION)
-    return release.manifest.item_count if extension is None else Extension.model_validate(extension).trained_items
-
-
-def release_content(release: Release, text: Floats) -> Floats:
-    """Text vectors as the release's generator knows them: centred with the mean of the items it was trained on.
-
-    Args:
-        release: any release.
-        text: float32[n_items, d_text], its text vectors; rows of further items may follow.
-    """
-    return centred_with(text, content_mean(text[: trained_items(release)]))
 
 
 def extend_release(
@@ -125,6 +92,11 @@ class _Extension:
     ) -> None:
         self.store, self.parent, self.items, self.config, self.report = store, parent, items, config, report
         self.old = Catalogue.load(parent.catalogue)
+        if not has_words(self.old):
+            raise ReleaseError(
+                f"the items of release {parent.id} have neither titles nor texts, so nothing says what new ones are "
+                "like; import them with their interactions and run `sidra build`"
+            )
         self.new = read_new_items(items, mapping, self.old)
         self.catalogue = joined(self.old, self.new)
         stored = parent.manifest.config.get("text", {})

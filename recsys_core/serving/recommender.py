@@ -21,9 +21,9 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.compact import CompactGenerator
-from recsys_core.generator.prepare import centred
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.ranking.mix import ServingConfig
+from recsys_core.releases.added import release_content
 from recsys_core.releases.release import Release
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
 from recsys_core.serving.scoring import Query, Scorer
@@ -119,7 +119,7 @@ class Recommender:
             )
         scorer = Scorer(
             generator=CompactGenerator.load(
-                release.generator, sids, centred(text_vectors), index, encoder.encode_texts
+                release.generator, sids, release_content(release, text_vectors), index, encoder.encode_texts
             ),
             item_cf=ItemCF.load(release.item_cf),
             popularity=_vectors(release.popularity, len(catalogue)),

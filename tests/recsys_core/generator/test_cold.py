@@ -13,8 +13,6 @@ from recsys_core.errors import ConfigError, DataError
 from recsys_core.generator.cold import (
     ColdConfig,
     add_items,
-    centred_with,
-    content_mean,
     extend_index,
     extend_model,
     nearest_known,
@@ -22,7 +20,7 @@ from recsys_core.generator.cold import (
 from recsys_core.generator.cold_paths import PathConfig, content_paths, path_nll, select_paths, votes
 from recsys_core.generator.cold_share import LOWEST, share_of_probability
 from recsys_core.generator.compact import CompactGenerator, save_model
-from recsys_core.generator.prepare import centred
+from recsys_core.generator.prepare import centred, centred_with, content_mean
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 from tests.recsys_core.generator.small import make_small
 
