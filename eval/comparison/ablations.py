@@ -38,6 +38,8 @@ ABLATIONS: dict[str, Callable[[BuildConfig], BuildConfig]] = {
     "codes_fused": lambda base: base.model_copy(update={"sid_source": "fused"}),
     "codes_aligned": lambda base: base.model_copy(update={"sid_source": "aligned"}),
     "pure_sids": _sids(layout="pure"),
+    "pure_capsid": _sids(layout="pure", quantizer="capsid"),
+    "pure_rq_vae": _sids(layout="pure", quantizer="rq_vae"),
     "prefix_2": _prefix(2),
     "prefix_3": _prefix(3),
     "no_content_expert": _model(content_width=1),

@@ -62,7 +62,7 @@ def compare(
     home: Path,
     *,
     models: Sequence[str] = ALL,
-    ablations: bool = False,
+    ablations: bool | Sequence[str] = False,
     tasks: bool = False,
     cold: bool = False,
     data_dir: Path | None = None,
@@ -79,7 +79,7 @@ def compare(
         dataset: a research set, or one that was imported into the home folder.
         home: Sidra's home; releases and finished rows go there.
         models: names of :data:`ALL`.
-        ablations: also build and measure every variant of :data:`~eval.comparison.ablations.ABLATIONS`.
+        ablations: also build and measure variants of :data:`~eval.comparison.ablations.ABLATIONS`: all, or those named.
         tasks: also measure what words change, task by task.
         cold: also withhold items, train without them, and measure how they are found when added.
         data_dir: where research sets are.
@@ -116,11 +116,11 @@ def compare(
             kept.put(known)
         entries[model] = known
     if ablations:
-        for name, variant in ABLATIONS.items():
+        for name in ABLATIONS if ablations is True else ablations:
             known = kept.get(name)
             if known is None:
-                release, cost = contenders.release(variant(base), name)
-                (entry,) = contenders.served(release, cost, ("generator",))
+                built, cost = contenders.release(ABLATIONS[name](base), name)
+                (entry,) = contenders.served(built, cost, ("generator",))
                 known = entry.model_copy(update={"model": name})
                 kept.put(known)
             entries[name] = known

@@ -45,6 +45,9 @@ class TrainConfig(BaseModel):
     """Share of training segments that carry an instruction with a condition; the rest are plain next-item."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
+    value_weight: float = Field(default=0.0, ge=0)
+    """A target with value v (a rating, a price) weighs ``(v / mean value) ** value_weight``, after the value-weighted
+    next-token loss of GR4AD (arXiv 2602.22732); 0 weighs all alike."""
     grounding_weight: float = Field(default=0.5, ge=0)
     """Weight of the loss that ties words to the items they mean, whoever asks."""
     grounding_batch: PositiveInt = 32

@@ -33,12 +33,14 @@ class Batch(NamedTuple):
         instruction: int64[B], row of the wording vectors; -1 = none.
         own_text: int64[B], item whose text vector stands in for the instruction; -1 = none.
         targets: int64[B, T + 1] item indices; -1 = nothing to learn here.
+        values: float32[B, T + 1], value of the interaction with each target; None where nobody asked.
     """
 
     history: Ints
     instruction: Ints
     own_text: Ints
     targets: Ints
+    values: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,17 @@ class Sequences:
         offsets: int64[n_users + 1].
         items: int64[n] item indices.
         timestamps: float64[n] seconds since 1970, UTC.
+        values: float32[n], rating or count of each interaction; None when all are alike.
     """
 
     offsets: Ints
     items: Ints
     timestamps: NDArray[np.float64]
+    values: NDArray[np.float32] | None = None
+
+    def value(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Values of interactions ``start`` to ``stop - 1``: float32[stop - start]."""
+        return np.ones(stop - start, dtype=np.float32) if self.values is None else self.values[start:stop]
 
 
 class InstructionSampler:
@@ -148,9 +156,15 @@ def pieces(sequences: Sequences, window: int, rng: np.random.Generator) -> list[
 
 def next_satisfying(satisfies: NDArray[np.bool_], items: Ints, length: int) -> Ints:
     """For positions 0 to length - 1, the first item at or after it that satisfies: int64[length], -1 = none."""
-    marks = np.where(satisfies, np.arange(len(items)), len(items))
+    places = next_places(satisfies, length)
+    return np.where(places >= 0, items[places], -1)
+
+
+def next_places(satisfies: NDArray[np.bool_], length: int) -> Ints:
+    """For positions 0 to length - 1, the first place at or after it that satisfies: int64[length], -1 = none."""
+    marks = np.where(satisfies, np.arange(len(satisfies)), len(satisfies))
     following = np.minimum.accumulate(marks[::-1])[::-1][:length]
-    return np.where(following < len(items), items[np.minimum(following, len(items) - 1)], -1)
+    return np.where(following < len(satisfies), following, -1)
 
 
 def epoch_batches(
@@ -201,6 +215,7 @@ def _batch(
     targets = np.full((len(group), longest), -1, dtype=np.int64)
     instruction = np.full(len(group), PLAIN, dtype=np.int64)
     own_text = np.full(len(group), -1, dtype=np.int64)
+    values = np.ones(targets.shape, dtype=np.float32)
     for row, (start, stop, high) in enumerate(group):
         length = stop - start
         items = sequences.items[start:stop]
@@ -210,11 +225,14 @@ def _batch(
         if rng.random() >= instruction_share:
             instruction[row] = sampler.plain(rng)
             targets[row, :length] = items
+            values[row, :length] = sequences.value(start, stop)
             continue
         wording, text_item, satisfies = _condition(ahead, sequences.timestamps[beyond], sampler, top_attribute, rng)
         instruction[row], own_text[row] = wording, text_item
-        targets[row, :length] = next_satisfying(satisfies, ahead, length)
-    return Batch(history, instruction, own_text, targets)
+        places = next_places(satisfies, length)
+        targets[row, :length] = np.where(places >= 0, ahead[places], -1)
+        values[row, :length] = sequences.value(beyond.start, beyond.stop)[places]
+    return Batch(history, instruction, own_text, targets, values)
 
 
 def _condition(

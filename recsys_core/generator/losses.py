@@ -75,7 +75,15 @@ class SidLoss:
         expected = len(targets) * self.share[items] + self.sampled_items / self.n_items
         return Pool(items, place, torch.log(-torch.expm1(-expected)))
 
-    def __call__(self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool) -> Tensor:
+    def __call__(
+        self,
+        states: Tensor,
+        wish: Tensor,
+        targets: Tensor,
+        item_keys: Tensor,
+        pool: Pool,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         """Mean loss.
 
         Args:
@@ -84,13 +92,14 @@ class SidLoss:
             targets: int64[N] item indices, all in the pool.
             item_keys: float32[P, d + w], of the pool's items.
             pool: from :meth:`pool`.
+            weights: float32[N], how much each target counts; all alike when None.
         """
         wanted = pool.place[targets]
         logits = self.model.query(self.model.levels, states, wish) @ item_keys.T
-        total = self.auxiliary_weight * functional.cross_entropy(logits - pool.log_chance, wanted)
+        total = self.auxiliary_weight * functional.cross_entropy(logits - pool.log_chance, wanted, reduction="none")
         for level in range(self.model.levels):
             total = total + self._level(level, states, wish, targets, item_keys, pool)
-        return total
+        return total.mean() if weights is None else (total * weights).sum() / weights.sum().clamp(min=1e-6)
 
     def _level(
         self, level: int, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool
@@ -101,12 +110,11 @@ class SidLoss:
         parents = self.trie.node[targets, level]
         if level < len(model.codes):
             logits = query @ model.keys(level).T
-            return functional.cross_entropy(
-                logits.masked_fill(~self.children[level][parents], -torch.inf), sids[:, level]
-            )
+            open_logits = logits.masked_fill(~self.children[level][parents], -torch.inf)
+            return functional.cross_entropy(open_logits, sids[:, level], reduction="none")
         outside = self.trie.node[pool.items, -2][None, :] != parents[:, None]
         logits = query @ item_keys.T - pool.log_chance
-        return functional.cross_entropy(logits.masked_fill(outside, -torch.inf), pool.place[targets])
+        return functional.cross_entropy(logits.masked_fill(outside, -torch.inf), pool.place[targets], reduction="none")
 
 
 def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: Tensor) -> Tensor:

@@ -160,7 +160,12 @@ def prepare_training(
     if len(chosen) > validate_users:
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, size=validate_users, replace=False))
     return TrainingData(
-        sequences=Sequences(split.train_offsets, split.train_items, split.log.timestamps[split.train_rows]),
+        sequences=Sequences(
+            split.train_offsets,
+            split.train_items,
+            split.log.timestamps[split.train_rows],
+            split.log.values[split.train_rows],
+        ),
         sampler=prepared.sampler,
         wordings=np.asarray(encode_texts(prepared.wordings), dtype=np.float32),
         text=text,

@@ -240,7 +240,10 @@ def _step(
     states: torch.Tensor = model(history, instruction, item_vectors, pool.place)
     keys = model.keys(model.levels, item_vectors, pool.items)
     own_states = states.flatten(0, 1).index_select(0, places)
-    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool)
+    weights = value_weights(batch.values, config.value_weight)
+    if weights is not None:
+        weights = weights.flatten()[places]
+    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights)
     ground_rows, means = ground
     if len(ground_rows) and config.grounding_weight > 0:
         spoken = wordings[torch.from_numpy(ground_rows)]
@@ -249,6 +252,14 @@ def _step(
         known = torch.from_numpy(means)[:, pool.items]
         value = value + config.grounding_weight * grounding_loss(model, meant, known, keys)
     return value
+
+
+def value_weights(values: NDArray[np.float32] | None, power: float) -> torch.Tensor | None:
+    """``(value / mean) ** power`` of each target, float32 of the same shape; None when all count alike."""
+    if values is None or power == 0:
+        return None
+    positive = np.maximum(values, 0.0)
+    return torch.from_numpy(np.asarray((positive / max(float(positive.mean()), 1e-6)) ** power, dtype=np.float32))
 
 
 def _rate(config: TrainConfig, epoch: float) -> float:
