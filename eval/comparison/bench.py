@@ -19,7 +19,7 @@ from recsys_core.catalog.splits import Split, leakage_check, leave_last_out
 from recsys_core.encoders.content import content_vectors
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import DataError
-from recsys_core.sids.layouts import PureTokenizer
+from recsys_core.sids.layouts import HybridTokenizer, PureTokenizer
 
 Ints = NDArray[np.int64]
 
@@ -92,6 +92,13 @@ class Bench:
         from recsys_core.generator.prepare import centred
 
         return PureTokenizer().fit(centred(self.content))
+
+    @cached_property
+    def hybrid_sids(self) -> NDArray[np.int32]:
+        """int32[n_items, 2]: one residual code and the item's own token."""
+        from recsys_core.generator.prepare import centred
+
+        return HybridTokenizer().fit(centred(self.content))
 
     @cached_property
     def histories(self) -> list[Ints]:

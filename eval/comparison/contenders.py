@@ -12,6 +12,7 @@ import numpy as np
 from eval.comparison.bench import Bench, Ints
 from eval.comparison.blend import fit_blend
 from eval.comparison.entry import Cost, Entry, make_entry
+from eval.comparison.language_model import LmScorer, item_head_share, validation_part
 from eval.figures import Progress
 from recsys_core.baselines.als import tuned_als
 from recsys_core.baselines.ease import tuned_ease
@@ -32,8 +33,18 @@ BEAM = 50
 SERVED = ("sidra", "generator", "generator_top1", "generator_fixed")
 """Rows that one release answers."""
 
-BASELINES = ("sasrec", "item_cf", "ease", "als", "tiger", "popularity", "sasrec_item_cf", "sasrec_item_cf_vectors")
-"""Rows without Sidra's generator; the last two are mixes chosen on validation."""
+BASELINES = (
+    "lm",
+    "sasrec",
+    "item_cf",
+    "ease",
+    "als",
+    "tiger",
+    "popularity",
+    "sasrec_item_cf",
+    "sasrec_item_cf_vectors",
+)
+"""Rows fitted by themselves: the other generator family, baselines, and two mixes of them chosen on validation."""
 
 
 @dataclass
@@ -54,12 +65,14 @@ class Contenders:
         home: where releases go.
         seed: of everything random.
         progress: told how far the work is.
+        threads: processor threads of training.
     """
 
-    def __init__(self, bench: Bench, home: Path, seed: int, progress: Progress | None = None) -> None:
+    def __init__(self, bench: Bench, home: Path, seed: int, progress: Progress | None = None, threads: int = 2) -> None:
         self.bench = bench
         self.home = home
         self.seed = seed
+        self.threads = threads
         self.progress = progress or (lambda stage, done, total: None)
         self._fitted: dict[str, Fitted] = {}
         self._ways: dict[str, Callable[[Tell], Fitted]] = {
@@ -69,6 +82,7 @@ class Contenders:
             "als": self._als,
             "sasrec": self._sasrec,
             "tiger": self._tiger,
+            "lm": self._lm,
             "sasrec_item_cf": lambda tell: self._mix(("sasrec", "item_cf"), tell),
             "sasrec_item_cf_vectors": lambda tell: self._mix(("sasrec", "item_cf", "vectors"), tell),
             "vectors": self._vectors,
@@ -205,6 +219,23 @@ class Contenders:
             data = replace(self.bench.data, sids=self.bench.pure_sids)
             scorer = Tiger.fit(data, config, seed=self.seed, tell=tell)
         return Fitted(scorer, cost, config.model_dump())
+
+    def _lm(self, tell: Tell) -> Fitted:
+        from dataclasses import replace
+
+        from recsys_core.generator.lm.config import LmConfig, LmTrainConfig
+        from recsys_core.generator.lm.histories import fit_histories
+
+        shape, recipe = LmConfig(), LmTrainConfig(seed=self.seed, threads=self.threads)
+        with Cost() as cost:
+            data = replace(self.bench.data, sids=self.bench.hybrid_sids)
+            tell("training on histories", 0, recipe.epochs)
+            # validation after each epoch is slow; a sample decides when to stop
+            own = replace(data, **validation_part(data, recipe.validate_users, self.seed))
+            generator = fit_histories(own, shape, recipe, hybrid=True)
+            share, value = item_head_share(generator, data, self.seed)
+        settings = shape.model_dump() | recipe.model_dump() | {"item_head": share}
+        return Fitted(LmScorer(generator, share), cost, settings, {"ndcg@10": value})
 
     def _vectors(self, tell: Tell) -> Fitted:
         with Cost() as cost:

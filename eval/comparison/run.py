@@ -97,8 +97,9 @@ def compare(
     unknown = set(models) - set(ALL)
     if unknown or not models:
         raise ConfigError(f"--models is `all` or names among {', '.join(ALL)}, not {', '.join(sorted(unknown)) or '-'}")
+    variants = _variants(ablations)
     bench = Bench.open(dataset, home, data_dir, text or TextEncoderConfig())
-    contenders = Contenders(bench, home, seed, progress)
+    contenders = Contenders(bench, home, seed, progress, threads)
     # rows that other code made are not taken up
     kept = _Kept(home / "comparison" / dataset / "rows", digest(code_hash(), seed, threads, bench.log.items.tolist()))
     base = seeded(config or BuildConfig(), bench, seed, threads)
@@ -115,15 +116,14 @@ def compare(
             known = contenders.baseline(model)
             kept.put(known)
         entries[model] = known
-    if ablations:
-        for name in ABLATIONS if ablations is True else ablations:
-            known = kept.get(name)
-            if known is None:
-                built, cost = contenders.release(ABLATIONS[name](base), name)
-                (entry,) = contenders.served(built, cost, ("generator",))
-                known = entry.model_copy(update={"model": name})
-                kept.put(known)
-            entries[name] = known
+    for name in variants:
+        known = kept.get(name)
+        if known is None:
+            built, cost = contenders.release(ABLATIONS[name](base), name)
+            (entry,) = contenders.served(built, cost, ("generator",))
+            known = entry.model_copy(update={"model": name})
+            kept.put(known)
+        entries[name] = known
     detail = ComparisonDetail(
         dataset=bench.name,
         users=len(bench.targets),
@@ -141,6 +141,15 @@ def compare(
         context=make_context(seed=seed, release="", command=command),
         detail=detail.model_dump(mode="json"),
     )
+
+
+def _variants(ablations: bool | Sequence[str]) -> tuple[str, ...]:
+    """Names of the variants that are asked for."""
+    names = tuple(ABLATIONS) if ablations is True else tuple(ablations or ())
+    unknown = set(names) - set(ABLATIONS)
+    if unknown:
+        raise ConfigError(f"there is no variant {min(unknown)!r}; choose among {', '.join(ABLATIONS)}")
+    return names
 
 
 def _tasks(

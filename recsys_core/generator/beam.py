@@ -23,6 +23,10 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
+PAIRS_A_NODE = 4
+"""From so many beams at the same node on, logits are computed node by node."""
+
+
 class Candidates(NamedTuple):
     """What a search found.
 
@@ -187,6 +191,9 @@ class BeamSearch:
         if level == 0:
             logits = (query @ keys.T).numpy()
             return children, logits
+        together = _by_node(nodes)
+        if len(together) * PAIRS_A_NODE <= nodes.size:
+            return children, _grouped_logits(query.numpy(), keys.numpy(), children, together)
         gathered = keys[torch.from_numpy(np.maximum(children, 0))]
         logits = torch.matmul(gathered, query[..., None])[..., 0].numpy()
         logits[children < 0] = -np.inf
@@ -196,6 +203,31 @@ class BeamSearch:
         tokens = self.index.child_token[level][np.maximum(nodes, 0)].astype(np.int64)
         vectors: Tensor = self.model.codes[level](torch.from_numpy(tokens))
         return vectors
+
+
+def _by_node(nodes: NDArray[np.int32]) -> list[Ints]:
+    """Which places of int32[B, W] hold each node, one array of flat places a node; padding is left out."""
+    flat = nodes.reshape(-1)
+    order = np.argsort(flat, kind="stable")
+    order = order[flat[order] >= 0]
+    return np.split(order, np.flatnonzero(np.diff(flat[order])) + 1) if len(order) else []
+
+
+def _grouped_logits(query: Floats, keys: Floats, children: NDArray[np.int32], together: list[Ints]) -> Floats:
+    """Logits of all children, one matrix product a node: float32[B, W, d] to float32[B, W, F], -inf at padding.
+
+    In a batch many beams stand at the same node; gathering its children's keys for each of them would move a hundred
+    times as many bytes as there are keys.
+    """
+    batch, width, fan = children.shape
+    flat_query, flat_children = query.reshape(batch * width, -1), children.reshape(batch * width, fan)
+    logits = np.full((batch * width, fan), -np.inf, dtype=np.float32)
+    for places in together:
+        own = flat_children[places[0]]
+        count = int((own >= 0).sum())
+        # siblings are neighbours in memory
+        logits[places, :count] = flat_query[places] @ keys[own[0] : own[0] + count].T
+    return logits.reshape(batch, width, fan)
 
 
 def _tokens(index: ConstraintIndex, level: int) -> Tensor:

@@ -49,6 +49,9 @@ FEWEST_CASES = 50
 MOST_CASES = 1000
 """Cases scored for each task at most; four times as many for ``for_you``, the task that everybody meets."""
 
+MOST_CANDIDATES = 1000
+"""Candidates of each search while learning."""
+
 WIDE_BEAM = 64
 """Beam while learning; wide, so that the mix isn't fitted to what a narrow beam misses."""
 
@@ -136,17 +139,22 @@ def fit_mixes(
 
 def _fit_fusion(generator: CompactGenerator, cases: Sequence[Case]) -> tuple[dict[str, float], TaskMix]:
     """Fusion and share of the item head for the generator alone, and validation NDCG@10 by name."""
-    spreads = [part.found.spread for part in _searches(generator, cases, Fusion())]
-    reference = float(max(np.concatenate(spreads).mean(), 1e-3)) if spreads else 1.0
+    step = max(1, len(cases) // MOST_CASES)
+    cases = cases[::step]
+    reference = 1.0
     scores: dict[str, float] = {}
     best, chosen = -1.0, TaskMix(item_cf=0.0)
     for power in POWERS:
         fusion = Fusion(power=power, reference=reference)
         ranks: dict[float, list[NDArray[np.int64]]] = {share: [] for share in ITEM_HEAD}
+        spreads = []
         for part in _searches(generator, cases, fusion):
+            spreads.append(part.found.spread)
             for share in ITEM_HEAD:
                 row = with_item_head(part.scores(), part.head, share)
                 ranks[share].append(target_rank(row, part.masked(), part.targets))
+        # the spread doesn't depend on the power; the first one, 0, doesn't need it
+        reference = float(max(np.concatenate(spreads).mean(), 1e-3)) if spreads else 1.0
         for share, found in ranks.items():
             value = ndcg(np.concatenate(found)) if found else 0.0
             scores[f"generator.power_{power:g}.head_{share:g}"] = value
@@ -195,7 +203,7 @@ def _searches(
         encoded = generator.encode([c.history for c in part], [c.instruction for c in part])
         everything = np.ones((len(part), n_items), dtype=bool)
         widths = np.full(len(part), WIDE_BEAM, dtype=np.int64)
-        found, _ = generator.search(encoded, everything, widths, n_items, fusion)
+        found, _ = generator.search(encoded, everything, widths, min(n_items, MOST_CANDIDATES), fusion)
         targets = np.array([c.target for c in part], dtype=np.int64)
         yield _Searched(part, found, encoded, generator.item_head(encoded), targets)
 
