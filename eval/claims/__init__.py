@@ -1,0 +1,1 @@
+"""Central statements of papers, tested again at a size that this project can run."""
