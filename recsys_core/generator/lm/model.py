@@ -186,7 +186,7 @@ def _table(rows: int, width: int, spread: float) -> nn.Embedding:
 
 
 def _projection(content: int, width: int, spread: float) -> nn.Linear:
-    projection: nn.Linear = nn.utils.skip_init(nn.Linear, content, width, bias=False)
+    projection: nn.Linear = nn.utils.skip_init(nn.Linear, content, width, bias=False)  # type: ignore[no-untyped-call]
     if content:
         # unit rows in, so each output starts with the spread of a learned row or, from scratch, of a default layer
         nn.init.normal_(projection.weight, std=max(spread, 1 / math.sqrt(3 * content)))
