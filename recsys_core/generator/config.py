@@ -98,5 +98,5 @@ def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
     if positions < SMALL_LOG:
         return CompactConfig(dropout=0.3), TrainConfig(epochs=20, batch_positions=256)
     if positions < LARGE_LOG:
-        return shape, TrainConfig(epochs=10, instruction_share=0.3)
+        return shape, TrainConfig(epochs=16, instruction_share=0.2)
     return shape, TrainConfig(epochs=10, instruction_share=0.3, learning_rate=1.5e-3)

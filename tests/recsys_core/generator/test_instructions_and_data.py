@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_core.baselines.popularity import popularity
+from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.catalog.synth import synthetic
+from recsys_core.generator.config import LARGE_LOG, LONG_HISTORIES, SMALL_LOG, CompactConfig, TrainConfig, recipe
 from recsys_core.generator.data import epoch_batches, next_satisfying, pieces
 from recsys_core.generator.instructions import (
     HOLIDAYS,
@@ -21,7 +24,7 @@ from recsys_core.generator.instructions import (
     long_tail,
     moment_mask,
 )
-from recsys_core.generator.prepare import prepare_sampler
+from recsys_core.generator.prepare import has_calendar, prepare_sampler, training_conditions
 from recsys_core.generator.protocol import Task
 
 
@@ -163,3 +166,61 @@ def test_holidays_also_across_the_turn_of_the_year(day, holiday, inside):
 
 def test_popularity_counts():
     assert popularity(np.array([0, 2, 2]), 4).tolist() == [1, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "calendar"),
+    [
+        ([], False),
+        ([0.0, 1.0, 2.0], False),
+        ([100_000.0], False),
+        ([856_000_000.0], True),
+        ([5.0, 1_700_000_000.0], True),
+        ([-5.0, 3.0], False),
+    ],
+)
+def test_positions_are_told_from_moments(timestamps, calendar):
+    assert has_calendar(np.array(timestamps)) is calendar
+
+
+def test_without_words_only_general_tasks_are_asked_for(world):
+    catalogue, _, _ = world
+    genres = pl.Series([catalogue.tags("genre")[row] for row in range(len(catalogue))], dtype=pl.List(pl.String))
+    bare = Catalogue(pl.DataFrame({"id": catalogue.ids, "title": catalogue.ids, "attr:genre": genres}))
+    counts = np.arange(len(catalogue))
+    found = training_conditions(bare, counts, 0)
+    assert found
+    assert {c.task for c in found}.isdisjoint({Task.category, Task.query})
+    assert {Task.long_tail, Task.holiday, Task.season} <= {c.task for c in found}
+    spoken = training_conditions(catalogue, counts, 0)
+    assert {Task.category, Task.query} <= {c.task for c in spoken}
+
+
+def test_without_a_calendar_nobody_asks_for_a_season_or_a_holiday(world):
+    catalogue, _, _ = world
+    counts = np.arange(len(catalogue))
+    timeless = training_conditions(catalogue, counts, 0, calendar=False)
+    assert not [c for c in timeless if c.months or c.window]
+    labels = [c.label for c in training_conditions(catalogue, counts, 0) if not (c.months or c.window)]
+    assert [c.label for c in timeless] == labels, "everything else stays, in order"
+
+
+def test_the_recipe_follows_the_size_of_the_log():
+    dense = recipe(int(LONG_HISTORIES) * 100, 100)
+    assert dense == (CompactConfig(), TrainConfig())
+    small = recipe(SMALL_LOG - 1, SMALL_LOG)
+    middling = recipe(SMALL_LOG, SMALL_LOG)
+    large = recipe(LARGE_LOG, LARGE_LOG)
+    assert small[1].batch_positions < middling[1].batch_positions
+    assert small[1].epochs > middling[1].epochs
+    assert small[0].width < middling[0].width == large[0].width
+    assert large[1].learning_rate < middling[1].learning_rate
+    assert middling[0].dropout > dense[0].dropout
+    assert middling[1].instruction_share < dense[1].instruction_share
+
+
+@pytest.mark.parametrize(("positions", "users"), [(0, 0), (1, 0), (0, 5), (10, 1)])
+def test_a_recipe_is_given_for_the_smallest_logs(positions, users):
+    shape, settings_ = recipe(positions, users)
+    assert shape.width % shape.heads == 0
+    assert settings_.epochs > 0
