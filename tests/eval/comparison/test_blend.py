@@ -56,7 +56,7 @@ def plain_ndcg(data, votes, logs, weight, geometric):
         else:
             scores = weight * p + (1 - weight) * q
         rivals = [i for i in range(N_ITEMS) if i not in history.tolist()]
-        order = sorted(rivals, key=lambda i: (-round(float(scores[i]), 6), i))
+        order = sorted(rivals, key=lambda i, scores=scores: (-scores[i], i))
         place = order.index(target)
         total += 1 / math.log2(place + 2) if place < 10 else 0.0
     return total / len(data.validation_targets)

@@ -13,7 +13,7 @@ from recsys_core.baselines.sasrec.config import SasRecConfig
 from recsys_core.errors import ConfigError, DataError
 from recsys_core.metrics import bootstrap_paired
 from recsys_core.releases.build import BuildConfig
-from tests.eval.comparison.tiny import import_tiny
+from tests.eval.comparison.tiny import import_tiny, log_of
 
 MODELS = ("popularity", "item_cf", "sasrec_item_cf")
 
@@ -97,13 +97,11 @@ def test_rows_of_another_seed_or_damaged_ones_are_not_taken_up(home, report, mon
 
 
 def test_rows_of_another_log_of_the_same_name_are_not_taken_up(tmp_path):
-    from tests.eval.comparison.tiny import log_of
-
     import_tiny(tmp_path)
     first = compare("tiny", tmp_path, models=("popularity",), threads=1)
     import_tiny(tmp_path, log_of([[1, 2, 3], [1, 2, 4], [2, 1, 3]], 40))
     second = compare("tiny", tmp_path, models=("popularity",), threads=1)
-    assert (first.figures["users"], second.figures["users"]) != (3, first.figures["users"])
+    assert first.figures["users"] > 3
     assert second.figures["users"] == 3
 
 
@@ -118,8 +116,9 @@ def test_an_unknown_data_set_is_refused(home):
         compare("nothing", home, models=("popularity",))
 
 
-def test_a_research_set_without_a_data_folder_is_refused(home):
-    with pytest.raises((ConfigError, DataError), match="SIDRA_DATA_DIR"):
+def test_a_research_set_without_a_data_folder_is_refused(home, monkeypatch):
+    monkeypatch.delenv("SIDRA_DATA_DIR", raising=False)
+    with pytest.raises(ConfigError, match="SIDRA_DATA_DIR"):
         compare("beauty", home, models=("popularity",))
 
 

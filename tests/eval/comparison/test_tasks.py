@@ -32,7 +32,7 @@ class Table:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    catalogue, log = synthetic(N_ITEMS, 150, seed=6)
+    catalogue, log = synthetic(N_ITEMS, 250, seed=6)
     split = leave_last_out(log)
     vectors = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
     file = tmp_path_factory.mktemp("tasks") / "text.npy"
