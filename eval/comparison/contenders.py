@@ -30,7 +30,7 @@ from recsys_core.releases.store import ReleaseStore
 BEAM = 50
 """Beam of every generated list in the table; a narrower one loses some recall, see docs/evaluation.md."""
 
-SERVED = ("sidra", "generator", "generator_top1", "generator_fixed")
+SERVED = ("sidra", "generator", "generator_sigma", "generator_top1", "generator_fixed")
 """Rows that one release answers."""
 
 BASELINES = (

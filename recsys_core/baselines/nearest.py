@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from recsys_core.baselines.votes import check_histories
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -40,7 +42,12 @@ class Nearest:
         self.config = config or NearestConfig()
 
     def scores(self, histories: list[Ints]) -> Floats:
-        """Probabilities of all items: float32[len(histories), n_items], rows sum to 1; even without a history."""
+        """Probabilities of all items: float32[len(histories), n_items], rows sum to 1; even without a history.
+
+        Raises:
+            DataError: an item that the catalogue doesn't have.
+        """
+        check_histories(histories, len(self.vectors))
         wanted = np.zeros((len(histories), self.vectors.shape[1]), dtype=np.float32)
         for row, history in enumerate(histories):
             newest = history[-self.config.window :]

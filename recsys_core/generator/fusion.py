@@ -81,6 +81,6 @@ def fuse(prefixes: Floats, conditional: Floats, fusion: Fusion) -> Floats:
     highest = sharp.max(axis=2, keepdims=True)
     highest = np.where(np.isfinite(highest), highest, 0.0)
     mass = np.exp(sharp - highest).sum(axis=2, keepdims=True)
-    with np.errstate(divide="ignore"):
-        normaliser = np.where(mass > 0, np.log(np.where(mass > 0, mass, 1)) + highest, 0.0)
-    return np.asarray(prefixes[:, :, None] + sharp - normaliser, dtype=np.float32)
+    # first the difference, then the logarithm: added up, large sharpness would cost their precision
+    inside = (sharp - highest) - np.log(np.where(mass > 0, mass, 1))
+    return np.asarray(prefixes[:, :, None] + inside, dtype=np.float32)

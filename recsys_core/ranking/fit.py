@@ -160,7 +160,8 @@ def _fit_fusion(generator: CompactGenerator, cases: Sequence[Case]) -> tuple[dic
             scores[f"generator.power_{power:g}.head_{share:g}"] = value
             if value > best * 1.001:
                 best, chosen = value, TaskMix(item_cf=0.0, item_head=share, fusion=fusion)
-    return scores, chosen
+    # kept also where power 0 was chosen and nothing asks for it: the fusion can then be taken apart later
+    return scores, chosen.model_copy(update={"fusion": chosen.fusion.model_copy(update={"reference": reference})})
 
 
 @dataclass(frozen=True)

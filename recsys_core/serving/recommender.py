@@ -29,9 +29,11 @@ from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
 from recsys_core.serving.scoring import Query, Scorer
 from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
 
-ModelName = Literal["sidra", "generator", "generator_top1", "generator_fixed", "item_cf", "popularity"]
+ModelName = Literal[
+    "sidra", "generator", "generator_sigma", "generator_top1", "generator_fixed", "item_cf", "popularity"
+]
 """``sidra`` is what is served: the generator mixed with item-CF and vector scores. The others stand beside it for
-comparison; ``generator_top1`` and ``generator_fixed`` are its fusion taken apart."""
+comparison; ``generator_sigma``, ``generator_top1`` and ``generator_fixed`` are its fusion taken apart."""
 
 BATCH = 64
 """Requests scored together at most; bounds memory."""

@@ -13,7 +13,6 @@ from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity_probability
 from recsys_core.generator.compact import CompactGenerator, Encoded
-from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import ScoredItem, Task
 from recsys_core.ranking.mix import ServingConfig, TaskMix, away_from, geometric, toward_anchors, with_item_head
 
@@ -23,8 +22,13 @@ Ints = NDArray[np.int64]
 BASELINES = ("item_cf", "popularity")
 """Models that use no generator."""
 
-ABLATIONS = {"generator_top1": Fusion(best_prefix_only=True), "generator_fixed": Fusion()}
-"""The generator with only its best prefix, and with its plain product of probabilities (sigma fixed)."""
+ABLATIONS = {
+    "generator_sigma": {"power": 1.0, "best_prefix_only": False},
+    "generator_top1": {"power": 0.0, "best_prefix_only": True},
+    "generator_fixed": {"power": 0.0, "best_prefix_only": False},
+}
+"""The generator's fusion taken apart: sharpness proportional to the spread of the prefixes (SIGMA's formula, brought to
+a mean of 1), only the best prefix, and the plain product of probabilities (sigma fixed). Nothing else differs."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +152,10 @@ class Scorer:
         return geometric(own, cf, fits, mix, self.serving.floor, near), gain
 
     def _mix(self, query: Query, model: str) -> TaskMix:
-        """How a query is mixed; an ablation changes the generator's fusion and leaves out its item head."""
+        """How a query is mixed; an ablation changes the generator's fusion and nothing else."""
         mix = self.serving.mix(query.task, query.instruction)
         if model in ABLATIONS:
-            return mix.model_copy(update={"fusion": ABLATIONS[model], "item_head": 0.0})
+            return mix.model_copy(update={"fusion": mix.fusion.model_copy(update=ABLATIONS[model])})
         return mix
 
     def _search(

@@ -24,16 +24,6 @@ class TestNearest(SequenceScorerContract):
     def test_it_counts_what_it_learned(self, scorer):
         assert scorer.parameters == 0
 
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            pytest.param(-3, marks=pytest.mark.xfail(reason="a negative index counts from the end", strict=True)),
-            N_ITEMS * 100,
-        ],
-    )
-    def test_an_item_outside_the_catalogue_is_refused(self, scorer, wrong):
-        super().test_an_item_outside_the_catalogue_is_refused(scorer, wrong)
-
 
 def vectors(seed=0):
     rows = np.random.default_rng(seed).normal(size=(N_ITEMS, 4)).astype(np.float32)
