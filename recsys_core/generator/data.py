@@ -33,6 +33,7 @@ class Batch(NamedTuple):
         instruction: int64[B], row of the wording vectors; -1 = none.
         own_text: int64[B], item whose text vector stands in for the instruction; -1 = none.
         targets: int64[B, T + 1] item indices; -1 = nothing to learn here.
+        conditioned: bool[B], whether the instruction names a condition that the targets satisfy.
         values: float32[B, T + 1], value of the interaction with each target; None where nobody asked.
     """
 
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
     instruction: Ints
     own_text: Ints
     targets: Ints
+    conditioned: NDArray[np.bool_]
     values: NDArray[np.float32] | None = None
 
 
@@ -176,6 +178,7 @@ def epoch_batches(
     batch_positions: int,
     instruction_share: float,
     rng: np.random.Generator,
+    silent_share: float = 0.0,
 ) -> Iterator[Batch]:
     """All of one epoch's batches, shuffled, of pieces of like length.
 
@@ -187,6 +190,7 @@ def epoch_batches(
         batch_positions: positions in a batch.
         instruction_share: share of pieces with a condition.
         rng: decides everything.
+        silent_share: share of plain pieces that are never given words; the others may be.
     """
     cut = pieces(sequences, window, rng)
     lengths = np.array([stop - start for start, stop, _ in cut])
@@ -199,7 +203,7 @@ def epoch_batches(
         groups[-1].append(int(number))
     rng.shuffle(groups)
     for group in groups:
-        yield _batch([cut[n] for n in group], sequences, sampler, top_attribute, instruction_share, rng)
+        yield _batch([cut[n] for n in group], sequences, sampler, top_attribute, instruction_share, silent_share, rng)
 
 
 def _batch(
@@ -208,6 +212,7 @@ def _batch(
     sampler: InstructionSampler,
     top_attribute: NDArray[np.int64],
     instruction_share: float,
+    silent_share: float,
     rng: np.random.Generator,
 ) -> Batch:
     longest = max(stop - start for start, stop, _ in group)
@@ -216,6 +221,7 @@ def _batch(
     instruction = np.full(len(group), PLAIN, dtype=np.int64)
     own_text = np.full(len(group), -1, dtype=np.int64)
     values = np.ones(targets.shape, dtype=np.float32)
+    conditioned = np.zeros(len(group), dtype=bool)
     for row, (start, stop, high) in enumerate(group):
         length = stop - start
         items = sequences.items[start:stop]
@@ -223,16 +229,17 @@ def _batch(
         beyond = slice(start, min(stop + LOOK_AHEAD, high))
         ahead = sequences.items[beyond]
         if rng.random() >= instruction_share:
-            instruction[row] = sampler.plain(rng)
+            instruction[row] = PLAIN if rng.random() < silent_share else sampler.plain(rng)
             targets[row, :length] = items
             values[row, :length] = sequences.value(start, stop)
             continue
         wording, text_item, satisfies = _condition(ahead, sequences.timestamps[beyond], sampler, top_attribute, rng)
         instruction[row], own_text[row] = wording, text_item
+        conditioned[row] = not satisfies.all()
         places = next_places(satisfies, length)
         targets[row, :length] = np.where(places >= 0, ahead[places], -1)
         values[row, :length] = sequences.value(beyond.start, beyond.stop)[places]
-    return Batch(history, instruction, own_text, targets, values)
+    return Batch(history, instruction, own_text, targets, conditioned, values)
 
 
 def _condition(

@@ -83,8 +83,12 @@ class SidLoss:
         item_keys: Tensor,
         pool: Pool,
         weights: Tensor | None = None,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Mean loss.
+
+        What words add is learned on top of taste as it is: targets under a condition are often far ahead in the
+        history, and if they bent taste, plain requests would pay for it.
 
         Args:
             states: float32[N, d].
@@ -93,23 +97,48 @@ class SidLoss:
             item_keys: float32[P, d + w], of the pool's items.
             pool: from :meth:`pool`.
             weights: float32[N], how much each target counts; all alike when None.
+            told: bool[N], targets under a condition in words: they train the wish and nothing else; none when None.
         """
-        wanted = pool.place[targets]
-        logits = self.model.query(self.model.levels, states, wish) @ item_keys.T
-        total = self.auxiliary_weight * functional.cross_entropy(logits - pool.log_chance, wanted, reduction="none")
-        for level in range(self.model.levels):
-            total = total + self._level(level, states, wish, targets, item_keys, pool)
+        if told is None or not bool(told.any()):
+            total = self._each(states, wish, targets, item_keys, pool, bends=True)
+        else:
+            total = states.new_zeros(len(targets))
+            for rows, bends in ((~told, True), (told, False)):
+                if bool(rows.any()):
+                    each = self._each(states[rows], wish[rows], targets[rows], item_keys, pool, bends=bends)
+                    total = total.masked_scatter(rows, each)
         return total.mean() if weights is None else (total * weights).sum() / weights.sum().clamp(min=1e-6)
 
+    def _each(
+        self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, *, bends: bool
+    ) -> Tensor:
+        """Loss of each target: float32[N]; without ``bends``, gradients reach the wish only."""
+        wanted = pool.place[targets]
+        item_keys = self._part(item_keys, bends)
+        query = self._part(self.model.query(self.model.levels, states, wish), bends)
+        logits = query @ item_keys.T - pool.log_chance
+        total = self.auxiliary_weight * functional.cross_entropy(logits, wanted, reduction="none")
+        for level in range(self.model.levels):
+            total = total + self._level(level, states, wish, targets, item_keys, pool, bends)
+        return total
+
+    def _part(self, vectors: Tensor, bends: bool) -> Tensor:
+        """The vectors as they are, or with the gradient of their wish alone, which comes last."""
+        if bends:
+            return vectors
+        width = self.model.config.wish_width
+        return torch.cat([vectors[:, :-width].detach(), vectors[:, -width:]], dim=1)
+
     def _level(
-        self, level: int, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool
+        self, level: int, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, bends: bool
     ) -> Tensor:
         model = self.model
         sids = model.sids[targets]
         query = model.query(level, states, wish, model.prefix_vectors(sids, level) if level else None)
+        query = self._part(query, bends)
         parents = self.trie.node[targets, level]
         if level < len(model.codes):
-            logits = query @ model.keys(level).T
+            logits = query @ self._part(model.keys(level), bends).T
             open_logits = logits.masked_fill(~self.children[level][parents], -torch.inf)
             return functional.cross_entropy(open_logits, sids[:, level], reduction="none")
         outside = self.trie.node[pool.items, -2][None, :] != parents[:, None]

@@ -188,6 +188,7 @@ def _epoch(
             batch_positions=config.batch_positions,
             instruction_share=config.instruction_share,
             rng=rng,
+            silent_share=config.silent_share,
         )
     )
     model.train()
@@ -243,7 +244,8 @@ def _step(
     weights = value_weights(batch.values, config.value_weight)
     if weights is not None:
         weights = weights.flatten()[places]
-    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights)
+    told = torch.from_numpy(batch.conditioned)[owner]
+    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights, told)
     ground_rows, means = ground
     if len(ground_rows) and config.grounding_weight > 0:
         spoken = wordings[torch.from_numpy(ground_rows)]

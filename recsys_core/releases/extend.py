@@ -38,6 +38,7 @@ from recsys_core.releases.store import ReleaseStore
 
 Floats = NDArray[np.float32]
 
+
 class ExtendConfig(BaseModel):
     """How new items are taken in."""
 

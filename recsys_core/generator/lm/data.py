@@ -222,6 +222,7 @@ def _joined(parts: list[tuple[Batch, NDArray[np.float32]]]) -> tuple[Batch, NDAr
         instruction=np.concatenate([b.instruction for b, _ in parts]),
         own_text=np.concatenate([b.own_text for b, _ in parts]),
         targets=stacked([b.targets for b, _ in parts], longest, -1),
+        conditioned=np.concatenate([b.conditioned for b, _ in parts]),
     )
     weights = [np.pad(w, ((0, 0), (0, longest - w.shape[1]))) for _, w in parts]
     return batch, np.concatenate(weights)

@@ -35,7 +35,8 @@ def brute_force(small, states, wish) -> np.ndarray:
             keys = model.keys(level)
             about = content * model.log_content_scales[level].exp()
             logits = {
-                token: float(torch.cat([taste, about, popular + model.popularity_scales[level], wished]) @ keys[token]) for token in children[tuple(sid[:level])]
+                token: float(torch.cat([taste, about, popular + model.popularity_scales[level], wished]) @ keys[token])
+                for token in children[tuple(sid[:level])]
             }
             total += logits[sid[level]] - math.log(sum(math.exp(v) for v in logits.values()))
         out[item] = total
