@@ -213,7 +213,7 @@ def test_the_recipe_follows_the_size_of_the_log():
     large = recipe(LARGE_LOG, LARGE_LOG)
     assert small[1].batch_positions < middling[1].batch_positions
     assert small[1].epochs > middling[1].epochs
-    assert small[0].width < middling[0].width == large[0].width
+    assert middling[0].dropout < large[0].dropout
     assert large[1].learning_rate < middling[1].learning_rate
     assert middling[0].dropout > dense[0].dropout
     assert middling[1].instruction_share < dense[1].instruction_share
