@@ -97,7 +97,8 @@ def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
         users: users they belong to.
     """
     if positions >= LONG_HISTORIES * max(1, users):
-        return CompactConfig(), TrainConfig()
+        # behaviour says more than content here, and narrow content vectors keep training within five minutes
+        return CompactConfig(content_width=32), TrainConfig()
     if positions < SMALL_LOG:
         return CompactConfig(dropout=0.3), TrainConfig(epochs=20, batch_positions=256)
     if positions < LARGE_LOG:
