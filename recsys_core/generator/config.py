@@ -97,7 +97,7 @@ def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
         users: users they belong to.
     """
     if positions >= LONG_HISTORIES * max(1, users):
-        # behaviour says more than content here, and narrow content vectors keep training within five minutes
+        # behaviour says more than content here, and narrow content vectors make a step cheaper
         return CompactConfig(content_width=32), TrainConfig()
     if positions < SMALL_LOG:
         return CompactConfig(dropout=0.3), TrainConfig(epochs=20, batch_positions=256)
