@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from recsys_core.errors import BuildError
+from recsys_core.generator.averaging import RunningMean
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
 from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
+from recsys_core.generator.distillation import CollaborativeTeacher
 from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
 from recsys_core.generator.meaning import train_meaning
 from recsys_core.generator.model import CompactModel, Instruction
@@ -39,6 +41,7 @@ class TrainingData:
         top_attribute: int64[n_items], a broad class of each item; -1 = unknown.
         validation_histories: item indices per validated user, newest last.
         validation_targets: int64[n_validated].
+        teacher: gives soft targets; none without.
     """
 
     sequences: Sequences
@@ -48,6 +51,7 @@ class TrainingData:
     top_attribute: Ints
     validation_histories: list[Ints]
     validation_targets: Ints
+    teacher: CollaborativeTeacher | None = None
 
 
 class EpochReport(BaseModel):
@@ -125,28 +129,31 @@ def train(
         full=n_items <= config.full_softmax_items,
         sampled_items=config.sampled_items,
         auxiliary_weight=config.auxiliary_weight,
+        distillation_weight=config.distillation_weight,
     )
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
+    averaged = RunningMean(model) if config.averaging_epochs else None
+    kept = averaged.model if averaged else model
     files = CheckpointFiles(folder)
-    progress = files.resume(model, optimizer) or Progress()
+    progress = files.resume(model, optimizer, averaged) or Progress()
     texts = torch.from_numpy(data.text)
     wordings = torch.from_numpy(data.wordings)
     reports = [EpochReport.model_validate(r) for r in progress.reports]
     while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
-        mean = _epoch(model, optimizer, loss, data, config, progress.epoch, wordings, texts)
+        mean = _epoch(model, averaged, optimizer, loss, data, config, progress.epoch, wordings, texts)
         progress.epoch += 1
-        recall, ndcg = validate(model, trie, data.validation_histories, data.validation_targets)
+        recall, ndcg = validate(kept, trie, data.validation_histories, data.validation_targets)
         best = ndcg > progress.best_ndcg or progress.epoch == 1
         if best:
             progress.best_ndcg, progress.best_epoch = ndcg, progress.epoch
-            files.save_best(model)
+            files.save_best(kept)
         reports.append(
             EpochReport(epoch=progress.epoch, epochs=config.epochs, loss=mean, recall=recall, ndcg=ndcg, best=best)
         )
         progress.reports = [r.model_dump() for r in reports]
-        files.save(model, optimizer, progress)
+        files.save(model, optimizer, progress, averaged)
         if report:
             report(reports[-1])
     files.load_best(model)
@@ -168,6 +175,7 @@ def train(
 
 def _epoch(
     model: CompactModel,
+    averaged: RunningMean | None,
     optimizer: torch.optim.Optimizer,
     loss: SidLoss,
     data: TrainingData,
@@ -198,7 +206,7 @@ def _epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         ground = data.sampler.grounding(config.grounding_batch, rng) if config.grounding_weight else NO_GROUND
-        value = _step(model, loss, batch, ground, config, wordings, texts, negatives)
+        value = _step(model, loss, batch, ground, data, config, wordings, texts, negatives)
         if value is None:
             continue
         if not math.isfinite(value.item()):
@@ -210,6 +218,8 @@ def _epoch(
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        if averaged:
+            averaged.follow(model, config.averaging_epochs * len(batches))
         losses.append(value.item())
     return float(np.mean(losses)) if losses else 0.0
 
@@ -219,6 +229,7 @@ def _step(
     loss: SidLoss,
     batch: Batch,
     ground: tuple[Ints, NDArray[np.bool_]],
+    data: TrainingData,
     config: TrainConfig,
     wordings: torch.Tensor,
     texts: torch.Tensor,
@@ -245,7 +256,10 @@ def _step(
     if weights is not None:
         weights = weights.flatten()[places]
     told = torch.from_numpy(batch.conditioned)[owner]
-    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights, told)
+    taught = None
+    if data.teacher is not None and config.distillation_weight:
+        taught = data.teacher.targets(batch.history, places.numpy(), chosen.numpy(), pool.items.numpy())
+    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights, told, taught)
     ground_rows, means = ground
     if len(ground_rows) and config.grounding_weight > 0:
         spoken = wordings[torch.from_numpy(ground_rows)]

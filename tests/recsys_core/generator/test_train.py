@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.catalog.synth import synthetic
 from recsys_core.constraints.index import ConstraintIndex
@@ -33,7 +34,9 @@ def _world(layout="hybrid"):
     sids = make_tokenizer(SidConfig(layout=layout)).fit(centred(text))
     model = make_model(SHAPE, sids, centred(text), hybrid=layout == "hybrid", seed=0)
     trie = TrieTensors.from_index(ConstraintIndex.build(sids), hybrid=layout == "hybrid")
-    data = prepare_training(catalogue, leave_last_out(log), text, _encode, seed=0, validate_users=50)
+    split = leave_last_out(log)
+    item_cf = ItemCF.fit(split.train_offsets, split.train_items, len(catalogue))
+    data = prepare_training(catalogue, split, text, _encode, seed=0, validate_users=50, item_cf=item_cf)
     return model, trie, data
 
 
@@ -106,3 +109,22 @@ def test_early_stop_keeps_the_best_epoch(tmp_path, monkeypatch):
     reports = train(model, trie, data, CONFIG.model_copy(update={"epochs": 9, "patience": 2}), tmp_path)
     assert len(reports) == 3
     assert [r.best for r in reports] == [True, False, False]
+
+
+def test_the_mean_of_the_weights_is_what_is_validated_and_kept(tmp_path, monkeypatch):
+    model, trie, data = _world()
+    validated = []
+    true = train_module.validate
+
+    def watched(kept, *args, **kw):
+        validated.append({name: w.clone() for name, w in kept.state_dict().items()})
+        return true(kept, *args, **kw)
+
+    monkeypatch.setattr(train_module, "validate", watched)
+    reports = train(model, trie, data, CONFIG.model_copy(update={"meaning_steps": 0}), tmp_path / "mean")
+    best = max(range(len(reports)), key=lambda n: reports[n].ndcg)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, validated[best][name]), name
+    last, trie, data = _world()
+    train(last, trie, data, CONFIG.model_copy(update={"averaging_epochs": 0, "meaning_steps": 0}), tmp_path / "last")
+    assert not torch.equal(last.items.weight, model.items.weight)
