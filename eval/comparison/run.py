@@ -1,26 +1,25 @@
-"""Fits and measures all that is asked for, keeps finished rows so that a killed run goes on, and makes the report."""
+"""Fits and measures all that is asked for, and makes the report."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from eval.cold_items import ColdItemsConfig, ColdReport, cold_items
 from eval.comparison.ablations import ABLATIONS
 from eval.comparison.bench import Bench
 from eval.comparison.contenders import BASELINES, BEAM, SERVED, Contenders
 from eval.comparison.entry import Entry
+from eval.comparison.kept import KeptRows
 from eval.comparison.tasks import TaskResult, measure_tasks
 from eval.comparison.tasks import figures as task_figures
 from eval.figures import Progress, Report, make_context
 from eval.offline import paired_differences
-from recsys_core.durable import digest, sha256_file, write_json
+from recsys_core.durable import digest
 from recsys_core.encoders.text import TextEncoderConfig
 from recsys_core.errors import ConfigError
 from recsys_core.generator.config import TrainConfig, recipe
@@ -100,8 +99,7 @@ def compare(
     variants = _variants(ablations)
     bench = Bench.open(dataset, home, data_dir, text or TextEncoderConfig())
     contenders = Contenders(bench, home, seed, progress, threads)
-    # rows that other code made are not taken up
-    kept = _Kept(home / "comparison" / dataset / "rows", digest(code_hash(), seed, threads, bench.log.items.tolist()))
+    kept = KeptRows(home / "comparison" / dataset / "rows", digest(seed, threads, bench.log.items.tolist()))
     base = seeded(config or BuildConfig(), bench, seed, threads)
     use_threads(threads)
     entries: dict[str, Entry] = {}
@@ -191,15 +189,6 @@ def _differences(entries: Sequence[Entry], seed: int) -> dict[str, Interval]:
     return paired_differences({e.model: e.per_user() for e in entries}, seed, 2_000) if len(entries) > 1 else {}
 
 
-def code_hash() -> str:
-    """Hash of everything that decides a row: the Python files of the core and of the comparison."""
-    import eval.comparison
-    import recsys_core
-
-    folders = [Path(package.__path__[0]) for package in (recsys_core, eval.comparison)]
-    return digest(*(sha256_file(file) for folder in folders for file in sorted(folder.rglob("*.py"))))
-
-
 def use_threads(threads: int) -> None:
     """Let torch use so many processor threads."""
     import torch
@@ -234,21 +223,3 @@ def figures(detail: ComparisonDetail) -> dict[str, float]:
     for name, interval in detail.differences.items():
         flat |= {name: interval.value, f"{name}.lo": interval.low, f"{name}.hi": interval.high}
     return flat
-
-
-class _Kept:
-    """Finished rows on disk."""
-
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder / key[:16]
-
-    def get(self, model: str) -> Entry | None:
-        try:
-            stored: Any = json.loads((self.folder / f"{model}.json").read_text(encoding="utf-8"))
-            return Entry.model_validate(stored)
-        except (FileNotFoundError, ValueError, ValidationError):
-            return None  # never finished, or damaged: fitted again
-
-    def put(self, entry: Entry) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / f"{entry.model}.json", entry.model_dump(mode="json"))
