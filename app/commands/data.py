@@ -135,12 +135,16 @@ def _build_config(settings: Settings, path: Path | None) -> Any:
 
     from recsys_core.releases.build import BuildConfig
 
-    if path is None:
-        return BuildConfig()
+    config = BuildConfig()
     try:
-        return BuildConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        if path is not None:
+            config = BuildConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Failed(f"{path} isn't a TOML file ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise Failed(f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    if config.text.cache_dir is not None:
+        return config
+    # encoding is most of a build's time where descriptions are long; the same texts are found again by content
+    return config.model_copy(update={"text": config.text.model_copy(update={"cache_dir": settings.cache_dir / "text"})})

@@ -29,6 +29,13 @@ BASELINE_CODE = (
 """What of the core decides the row of a baseline: the rest may change without measuring it anew."""
 
 
+COMPARISON_CODE = ("bench.py", "blend.py", "contenders.py", "entry.py")
+"""What of the comparison decides the row of a baseline."""
+
+OWN_CODE = ("ablations.py", "language_model.py")
+"""What else of it decides the row of one of Sidra's own models."""
+
+
 class KeptRows:
     """Rows of one data set.
 
@@ -68,7 +75,6 @@ def code_hash(model: str) -> str:
 def _hash_of(baseline: bool) -> str:
     core, comparison = Path(recsys_core.__path__[0]), Path(eval.comparison.__path__[0])
     chosen = [core / name for name in BASELINE_CODE] if baseline else [core]
+    chosen += [comparison / name for name in (*COMPARISON_CODE, *(() if baseline else OWN_CODE))]
     files = [file for path in chosen for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    # how a report is printed decides no row
-    files += [file for file in sorted(comparison.glob("*.py")) if file.name != "render.py"]
     return digest(*(sha256_file(file) for file in files))

@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Weights of item-CF that are tried."""
 
-VECTORS = (0.0, 0.1, 0.2, 0.3)
+VECTORS = (0.0, 0.1, 0.2, 0.3, 0.4)
 """Weights of vector scores that are tried."""
 
 GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -33,7 +33,7 @@ GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0)
 POWERS = (0.0, 0.5, 1.0)
 """Powers of the relative spread that are tried for the generator's fusion."""
 
-ITEM_HEAD = (0.0, 0.25, 0.5, 0.75)
+ITEM_HEAD = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the item head in the generator's probability that are tried."""
 
 NEARLY_BEST = 0.99

@@ -25,6 +25,8 @@ def test_all_that_baselines_import_is_hashed_for_their_rows():
     for module in imported(core / "baselines"):
         assert any(module == name or module.startswith(f"{name}.") for name in known), module
     assert all((core / name).exists() for name in kept.BASELINE_CODE)
+    comparison = Path(eval.comparison.__path__[0])
+    assert all((comparison / name).exists() for name in (*kept.COMPARISON_CODE, *kept.OWN_CODE))
 
 
 def test_a_change_of_the_generator_spares_the_rows_of_baselines(tmp_path, monkeypatch):
@@ -35,7 +37,8 @@ def test_a_change_of_the_generator_spares_the_rows_of_baselines(tmp_path, monkey
         file.write_text("")
     (core / "generator" / "losses.py").write_text("one")
     comparison.mkdir()
-    (comparison / "run.py").write_text("one")
+    for name in (*kept.COMPARISON_CODE, *kept.OWN_CODE):
+        (comparison / name).write_text("one")
     monkeypatch.setattr(recsys_core, "__path__", [str(core)])
     monkeypatch.setattr(eval.comparison, "__path__", [str(comparison)])
 
@@ -48,6 +51,8 @@ def test_a_change_of_the_generator_spares_the_rows_of_baselines(tmp_path, monkey
     after = hashes()
     changed = {model for model in before if before[model] != after[model]}
     assert changed == {*SERVED, "lm"}
+    (comparison / "contenders.py").write_text("two")
+    assert all(hashes()[model] != after[model] for model in after)
     (core / "baselines" / "x.py").write_text("two")
     assert all(hashes()[model] != after[model] for model in BASELINES)
     kept._hash_of.cache_clear()
