@@ -6,9 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys_core.baselines.protocol import FitData, Floats, Ints, Tell
-from recsys_core.baselines.sasrec.config import SasRecConfig
-from recsys_core.baselines.sasrec.fitting import (
+from recsys_core.baselines.fitting import (
     Batch,
     centred_content,
     check_data,
@@ -16,6 +14,8 @@ from recsys_core.baselines.sasrec.fitting import (
     fit_epochs,
     pad_newest,
 )
+from recsys_core.baselines.protocol import FitData, Floats, Ints, Tell
+from recsys_core.baselines.sasrec.config import SasRecConfig
 from recsys_core.baselines.sasrec.model import SasRecModel
 
 SCORE_CHUNK = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from recsys_core.baselines.sasrec.config import TrainingRecipe
+from recsys_core.baselines.recipe import TrainingRecipe
 
 
 class TigerConfig(TrainingRecipe):

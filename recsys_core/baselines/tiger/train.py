@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from recsys_core.baselines.fitting import check_data, check_histories, fit_epochs, pad_newest
 from recsys_core.baselines.protocol import FitData, Floats, Ints, Tell
-from recsys_core.baselines.sasrec.fitting import check_data, check_histories, fit_epochs, pad_newest
 from recsys_core.baselines.tiger.config import TigerConfig
 from recsys_core.baselines.tiger.model import TigerModel
 from recsys_core.baselines.tiger.search import beam_search

@@ -7,9 +7,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from recsys_core.baselines.fitting import centred_content, learning_rate, length_batches, validation_sample
 from recsys_core.baselines.protocol import FitData, ndcg, target_rank, validation_ranks
 from recsys_core.baselines.sasrec.config import SasRecConfig
-from recsys_core.baselines.sasrec.fitting import centred_content, learning_rate, length_batches, validation_sample
 from recsys_core.baselines.sasrec.model import SasRecModel
 from recsys_core.baselines.sasrec.train import SASRec
 from recsys_core.errors import BuildError, ConfigError, DataError

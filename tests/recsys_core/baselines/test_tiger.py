@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_core.baselines.fitting import pad_newest
 from recsys_core.baselines.protocol import FitData, target_rank
-from recsys_core.baselines.sasrec.fitting import pad_newest
 from recsys_core.baselines.tiger.config import TigerConfig
 from recsys_core.baselines.tiger.model import TigerModel
 from recsys_core.baselines.tiger.search import beam_search, exact_log_probabilities

@@ -1,67 +1,18 @@
-"""Own data: every kind of file, every kind of damage, and never half an import."""
+"""Own data: columns, mappings, refused rows."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from recsys_core.catalog.dataset import load_dataset
-from recsys_core.catalog.importer import ColumnMapping, import_dataset
-from recsys_core.catalog.importer.readers import MAX_LINE_BYTES
-from recsys_core.catalog.interactions import InteractionLog
+from recsys_core.catalog.importer import ColumnMapping
 from recsys_core.catalog.items import FieldKind
 from recsys_core.errors import ConfigError, DataError
-
-ITEMS = """item_id,title,genres,year,in_stock,code,description
-a,Silent River,Drama|Romance,1999,yes,007,"A quiet film,
-over two lines"
-b,Golden Garden,Comedy,2004,no,012,
-c,Distant Signal,Drama,,yes,113,Far away
-"""
-LOG = """user_id,item_id,rating,timestamp
-u1,a,4,2024-01-01T10:00:00Z
-u1,b,5,2024-01-01T10:00:00Z
-u2,c,3,2024-01-03
-u1,c,,2023-12-31 23:00
-"""
-
-
-def put(folder: Path, name: str, content: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-class Case:
-    """Two good files in a folder, of which a test spoils one."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.out = folder, folder / "datasets"
-        self.items = put(folder, "items.csv", ITEMS)
-        self.log = put(folder, "log.csv", LOG)
-
-    def run(self, mapping: ColumnMapping | None = None, **options):
-        return import_dataset(self.items, self.log, mapping or ColumnMapping(), self.out, "mine", **options)
-
-    def refused(self, mapping: ColumnMapping | None = None, **options) -> str:
-        with pytest.raises(DataError) as caught:
-            self.run(mapping, **options)
-        assert not (self.out / "mine").exists(), "something was half-imported"
-        left = [p.name for p in self.out.iterdir()] if self.out.exists() else []
-        assert set(left) <= {"mine.rejects.csv"}
-        return str(caught.value)
-
-
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
-    return Case(tmp_path)
+from tests.recsys_core.catalog.own_data import ITEMS, LOG, Case, put
 
 
 def test_good_files_come_in_whole(case: Case) -> None:
@@ -234,108 +185,6 @@ def test_too_many_bad_rows_stop_the_import_and_leave_the_list(case: Case) -> Non
     assert not (case.out / "mine.rejects.csv").exists(), "a good import removes the old list"
 
 
-def test_a_failed_import_leaves_the_earlier_data_set_alone(case: Case) -> None:
-    before = case.run().info
-    put(case.folder, "log.csv", "user_id,item_id,timestamp\nu1,zz,2024-01-01\n")
-    with pytest.raises(DataError):
-        case.run()
-    assert load_dataset(case.out / "mine")[2] == before
-
-
-def test_nul_byte_is_one_bad_row_and_a_bad_header(case: Case) -> None:
-    put(case.folder, "log.csv", LOG.replace("u2,c,3", "u\x002,c,3"))
-    message = case.refused()
-    assert "row 4" in message
-    assert "NUL" in message
-    assert case.run(max_bad_share=0.3).info.interactions == 3
-    put(case.folder, "items.csv", ITEMS.replace("title", "ti\0tle"))
-    with pytest.raises(DataError, match=r"items\.csv, row 1.*NUL"):
-        case.run()
-    case.items = put(case.folder, "items.jsonl", '{"id": "a", "title": "x"}\n{"id": "b\0", "title": "y"}\n')
-    with pytest.raises(DataError, match=r"row 2.*NUL"):
-        case.run()
-
-
-@pytest.mark.parametrize("name", ["log.csv", "log.jsonl"])
-def test_a_huge_line_is_refused_before_it_is_in_memory(case: Case, name: str) -> None:
-    import tracemalloc
-
-    path = case.folder / name
-    with path.open("wb") as file:
-        file.write(LOG.encode() if name.endswith("csv") else b'{"user_id": "u", "item_id": "a", "timestamp": 1}\n' * 5)
-        for _ in range(200):
-            file.write(b"x" * (1 << 20))
-    case.log = path
-    tracemalloc.start()
-    message = case.refused()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert name in message
-    assert "row 6" in message
-    assert "16 MB" in message
-    assert peak < 4 * MAX_LINE_BYTES
-
-
-def test_an_unclosed_quote_names_its_row_and_can_be_switched_off(case: Case) -> None:
-    put(case.folder, "items.csv", 'id\ttitle\na\tone\nb\t"19 inch\nc\tthree\n')
-    message = case.refused(ColumnMapping(delimiter="\t"))
-    assert "row 3" in message
-    assert "quote=none" in message
-    report = case.run(ColumnMapping(quote="none"))
-    assert load_dataset(report.path)[0].titles[1] == '"19 inch'
-
-
-def test_byte_order_mark_crlf_latin1_and_utf16(case: Case) -> None:
-    put(case.folder, "items.csv", b"\xef\xbb\xbf" + ITEMS.replace("\n", "\r\n").encode())
-    put(case.folder, "log.csv", b"\xef\xbb\xbf" + LOG.replace("\n", "\r\n").encode())
-    assert load_dataset(case.run().path)[0].ids == ["a", "b", "c"]
-    put(case.folder, "items.csv", ITEMS.replace("Golden", "Doré").encode("latin-1"))
-    with pytest.raises(DataError, match=r"row 4: byte 0xE9.*latin-1"):
-        case.run()
-    assert load_dataset(case.run(ColumnMapping(encoding="latin-1")).path)[0].titles[1] == "Doré Garden"
-    put(case.folder, "items.csv", ITEMS.encode("utf-16"))
-    with pytest.raises(DataError, match="UTF-16"):
-        case.run()
-
-
-def test_damaged_json_and_parquet(case: Case) -> None:
-    case.items = put(case.folder, "items.jsonl", "[\n" + "[" * 100_000 + "\n")
-    message = case.refused()
-    assert "row 1" in message
-    assert "one object a line" in message
-    case.items = put(case.folder, "items.parquet", b"PAR1 nothing of the kind")
-    assert "readable Parquet" in case.refused()
-
-
-@pytest.mark.parametrize(
-    ("stamp", "seconds"),
-    [
-        ("881250949", 881250949.0),
-        ("881250949000", 881250949.0),
-        ("881250949000000", 881250949.0),
-        ("881250949000000000", 881250949.0),
-        ("1997-12-04", 881193600.0),
-        ("1997/12/04 15:55:49", 881250949.0),
-        ("1997-12-04T15:55:49Z", 881250949.0),
-        ("1997-12-04T17:55:49+02:00", 881250949.0),
-        ("1997-12-04T15:55:49.500", 881250949.5),
-        ("19971204", 881193600.0),
-    ],
-)
-def test_kinds_of_time(case: Case, stamp: str, seconds: float) -> None:
-    put(case.folder, "log.csv", f"user,item,time\nu,a,{stamp}\nu,b,{stamp}\n")
-    assert load_dataset(case.run().path)[1].timestamps.tolist() == [seconds, seconds]
-
-
-def test_own_pattern_of_time_and_forced_unit(case: Case) -> None:
-    put(case.folder, "log.csv", "user,item,time\nu,a,04.12.1997\nu,b,05.12.1997\n")
-    assert "04.12.1997" in case.refused()
-    log = load_dataset(case.run(ColumnMapping(timestamp_format="%d.%m.%Y")).path)[1]
-    assert log.timestamps.tolist() == [881193600.0, 881280000.0]
-    put(case.folder, "log.csv", "user,item,time\nu,a,5000\nu,b,6000\n")
-    assert load_dataset(case.run(ColumnMapping(timestamp_unit="ms")).path)[1].timestamps.tolist() == [5.0, 6.0]
-
-
 def test_forced_kinds_and_chosen_attributes(case: Case) -> None:
     mapping = ColumnMapping(
         attributes={"genre": "genres", "made": "year"}, attribute_kinds={"made": FieldKind.string}, list_separator="|"
@@ -373,12 +222,6 @@ def test_mapping_from_toml_and_flags(tmp_path: Path) -> None:
         ColumnMapping.load(tmp_path / "none.toml")
 
 
-def test_names_that_lead_out_of_the_folder_are_refused(case: Case) -> None:
-    for name in ("../x", "a/b", "", ".hidden"):
-        with pytest.raises(DataError, match="can't name a data set"):
-            import_dataset(case.items, case.log, ColumnMapping(), case.out, name)
-
-
 def test_atomic_files_of_a_benchmark_library_come_in_unmapped(case: Case) -> None:
     case.items = put(
         case.folder, "x.item", "item_id:token\tmovie_title:token_seq\tclass:token_seq\n1\tOne\tDrama\n2\tTwo\tWar\n"
@@ -390,62 +233,3 @@ def test_atomic_files_of_a_benchmark_library_come_in_unmapped(case: Case) -> Non
     assert catalogue.titles == ["One", "Two"]
     assert list(catalogue.fields) == ["class"]
     assert log.users == ["7"]
-
-
-def test_a_full_disk_is_one_sentence_and_keeps_the_earlier_data_set(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = case.run().info
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(InteractionLog, "save", full)
-    with pytest.raises(DataError, match=r"the disk of .*datasets is full \([\d,]+ MB free\)"):
-        case.run()
-    assert [p.name for p in case.out.iterdir()] == ["mine"]
-    assert load_dataset(case.out / "mine")[2] == before
-
-
-def test_a_damaged_data_set_says_to_import_again(case: Case) -> None:
-    path = case.run().path
-    (path / "dataset.json").write_text(json.dumps({"schema_version": 99}))
-    with pytest.raises(DataError, match=r"schema version 99.*sidra import"):
-        load_dataset(path)
-    (path / "dataset.json").write_text("{")
-    with pytest.raises(DataError, match="sidra import"):
-        load_dataset(path)
-    with pytest.raises(DataError, match="holds no data set"):
-        load_dataset(path / "elsewhere")
-
-
-def test_a_new_data_set_that_cannot_take_its_name_gives_way_to_the_old_one(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = case.run().info
-    rename = Path.rename
-
-    def stubborn(self: Path, target: Path) -> Path:
-        if self.name.endswith(".new"):
-            raise OSError(errno.EIO, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", stubborn)
-    with pytest.raises(OSError, match="Input/output"):
-        case.run()
-    assert [p.name for p in case.out.iterdir()] == ["mine"]
-    assert load_dataset(case.out / "mine")[2] == before
-
-
-def test_what_a_killed_import_left_is_cleared(case: Case) -> None:
-    case.run()
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (case.out / "mine").rename(case.out / f".mine.{dead.pid}.old")
-    (case.out / f".mine.{dead.pid}.new").mkdir()
-    (case.out / f".mine.{os.getppid()}.new").mkdir()
-    (case.out / ".mine.keep").touch()
-    put(case.folder, "log.csv", "user_id,item_id,timestamp\nu1,a,2024-01-01\n")
-    case.run()
-    left = sorted(p.name for p in case.out.iterdir())
-    assert left == sorted(["mine", ".mine.keep", f".mine.{os.getppid()}.new"])

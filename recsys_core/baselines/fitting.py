@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys_core.baselines.protocol import FitData, Floats, Ints, SequenceScorer, Tell, ndcg, validation_ranks
-from recsys_core.baselines.sasrec.config import TrainingRecipe
+from recsys_core.baselines.recipe import TrainingRecipe
 from recsys_core.errors import BuildError, DataError
 from recsys_core.generator.data import Sequences, pieces
 
