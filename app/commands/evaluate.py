@@ -43,6 +43,9 @@ def offline(
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of research sets; default SIDRA_DATA_DIR.")] = None,
     ablations: Annotated[bool, typer.Option(help="With --dataset: build and measure every variant, too.")] = False,
+    variants: Annotated[
+        str | None, typer.Option(help="With --dataset: build and measure these variants, separated by commas.")
+    ] = None,
     tasks: Annotated[bool, typer.Option(help="With --dataset: what words change, task by task.")] = False,
     cold: Annotated[bool, typer.Option(help="With --dataset: how items added after training are found.")] = False,
     threads: Annotated[int, typer.Option(min=1, max=64, help="With --dataset: processor threads.")] = 2,
@@ -61,7 +64,8 @@ def offline(
     """
     wanted = [name for word in models or [] for name in word.split(",") if name and name != "all"]
     if dataset is not None:
-        _compare(dataset, wanted, data_dir, (ablations, tasks, cold), out, (seed, threads), home, json_)
+        named = [name for name in (variants or "").split(",") if name]
+        _compare(dataset, wanted, data_dir, (ablations or named, tasks, cold), out, (seed, threads), home, json_)
         return
     models = wanted
     from app.commands.recommend import open_recommender
@@ -97,7 +101,7 @@ def _compare(
     dataset: str,
     models: list[str],
     data_dir: Path | None,
-    extras: tuple[bool, bool, bool],
+    extras: tuple[bool | list[str], bool, bool],
     out: Path | None,
     recipe: tuple[int, int],
     home: Path | None,

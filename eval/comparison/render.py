@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from eval.comparison.run import ComparisonDetail
+from eval.comparison.run import VARIED, ComparisonDetail
 from eval.figures import Report
 from recsys_core.metrics import Interval
 
@@ -28,6 +28,7 @@ def markdown(report: Report) -> str:
         "|---|---|---|---|---|---|---|---|",
         *_rows(detail),
         "",
+        *_variant_lines(detail),
         *_task_lines(detail),
         *_cold_lines(detail),
     ]
@@ -43,7 +44,8 @@ def table(report: Report) -> Table:
         shown.add_column(name, justify="right")
     for entry in detail.entries:
         m = entry.measures
-        difference = detail.differences.get(f"recall@10.{first}-{entry.model}")
+        against = VARIED if entry.model in detail.variants else first
+        difference = detail.differences.get(f"recall@10.{against}-{entry.model}")
         shown.add_row(
             entry.model,
             *(_bare(m[name]) for name in ("recall@5", "ndcg@5", "recall@10", "ndcg@10")),
@@ -56,6 +58,8 @@ def table(report: Report) -> Table:
 def _rows(detail: ComparisonDetail) -> Iterator[str]:
     first = detail.entries[0].model
     for entry in detail.entries:
+        if entry.model in detail.variants:
+            continue
         m = entry.measures
         difference = detail.differences.get(f"recall@10.{first}-{entry.model}")
         apart = "" if difference is None else _signed(difference)
@@ -63,6 +67,27 @@ def _rows(detail: ComparisonDetail) -> Iterator[str]:
             f"| {entry.model} | {_bare(m['recall@5'])} | {_bare(m['ndcg@5'])} | {_interval(m['recall@10'])} | "
             f"{_interval(m['ndcg@10'])} | {apart} | {entry.parameters / 1e6:.2f} M | {entry.cpu_seconds / 60:.1f} |"
         )
+
+
+def _variant_lines(detail: ComparisonDetail) -> Iterator[str]:
+    if not detail.variants:
+        return
+    yield "## One thing changed"
+    yield ""
+    yield f"The generator alone, built anew with one thing changed, against the row `{VARIED}` (same users, paired)."
+    yield ""
+    yield f"| variant | R@10 | N@10 | R@10 less {VARIED} | N@10 less {VARIED} | CPU min |"
+    yield "|---|---|---|---|---|---|"
+    for entry in detail.entries:
+        if entry.model not in detail.variants:
+            continue
+        m = entry.measures
+        apart = [_signed(detail.differences[f"{name}@10.{VARIED}-{entry.model}"]) for name in ("recall", "ndcg")]
+        yield (
+            f"| {entry.model} | {_interval(m['recall@10'])} | {_interval(m['ndcg@10'])} | {apart[0]} | {apart[1]} | "
+            f"{entry.cpu_seconds / 60:.1f} |"
+        )
+    yield ""
 
 
 def _bare(interval: Interval) -> str:

@@ -27,6 +27,9 @@ from recsys_core.metrics import Interval
 from recsys_core.releases.build import BuildConfig
 from recsys_core.releases.release import Release
 
+VARIED = "generator"
+"""Row that variants are held against."""
+
 ALL = (*SERVED, *BASELINES)
 """Rows of ``--models all``."""
 
@@ -48,8 +51,11 @@ class ComparisonDetail(BaseModel):
     """Beam of generated lists."""
     entries: list[Entry]
     """Rows in the order asked for."""
+    variants: list[str] = Field(default_factory=list)
+    """Rows that are the generator alone with one thing changed."""
     differences: dict[str, Interval] = Field(default_factory=dict)
-    """First row minus each other, same users resampled together: ``recall@10.sidra-item_cf`` ..."""
+    """First row minus each other, same users resampled together: ``recall@10.sidra-item_cf`` ...; variants are held
+    against the row ``generator``."""
     tasks: dict[str, TaskResult] = Field(default_factory=dict)
     """What words change, by task; empty unless asked for."""
     cold: ColdReport | None = None
@@ -97,6 +103,8 @@ def compare(
     if unknown or not models:
         raise ConfigError(f"--models is `all` or names among {', '.join(ALL)}, not {', '.join(sorted(unknown)) or '-'}")
     variants = _variants(ablations)
+    if variants and VARIED not in models:
+        raise ConfigError(f"variants are held against the row `{VARIED}`; add it to --models")
     bench = Bench.open(dataset, home, data_dir, text or TextEncoderConfig())
     contenders = Contenders(bench, home, seed, progress, threads)
     kept = KeptRows(home / "comparison" / dataset / "rows", digest(seed, threads, bench.log.items.tolist()))
@@ -128,7 +136,9 @@ def compare(
         items=len(bench.catalogue),
         interactions=len(bench.log),
         entries=list(entries.values()),
-        differences=_differences(list(entries.values()), seed),
+        differences=_differences([e for e in entries.values() if e.model not in variants], seed)
+        | _differences([e for e in entries.values() if e.model in {VARIED, *variants}], seed),
+        variants=list(variants),
     )
     if tasks:
         detail.tasks = _tasks(bench, contenders, release, seed, progress)

@@ -59,6 +59,28 @@ def test_a_difference_is_the_row_less_the_first_one():
     assert first.split("|")[6].strip() == ""
 
 
+def test_variants_stand_in_a_table_of_their_own_against_the_generator():
+    generator, pure = entry("generator", [1, 2, 0, 3] * 5), entry("pure_sids", [0, 2, 0, 3] * 5)
+    detail = detail_of(entry("sidra", [1, 1, 0, 1] * 5), generator)
+    apart = detail_of(generator, pure).differences
+    detail = detail.model_copy(
+        update={
+            "entries": [*detail.entries, pure],
+            "variants": ["pure_sids"],
+            "differences": detail.differences | apart,
+        }
+    )
+    report = report_of(detail, command="x")
+    main, varied = markdown(report).split("## One thing changed")
+    assert "pure_sids" not in main
+    line = next(line for line in varied.splitlines() if line.startswith("| pure_sids"))
+    recall = [cell.strip() for cell in line.split("|")][4]
+    assert recall.startswith("-0.2500 [-")
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(table(report))
+    assert "-0.2500 [-" in next(line for line in shown.getvalue().splitlines() if "pure_sids" in line)
+
+
 def test_figures_in_the_table_are_those_of_the_rows():
     text = markdown(report_of(full(), command="x"))
     line = next(line for line in text.splitlines() if line.startswith("| sidra"))

@@ -122,6 +122,13 @@ def test_a_research_set_without_a_data_folder_is_refused(home, monkeypatch):
         compare("beauty", home, models=("popularity",))
 
 
+def test_variants_need_the_row_they_are_held_against(home):
+    with pytest.raises(ConfigError, match="generator"):
+        compare("tiny", home, models=("popularity",), ablations=["pure_sids"])
+    with pytest.raises(ConfigError, match="no variant 'purest'"):
+        compare("tiny", home, models=("generator",), ablations=["purest"])
+
+
 def test_the_report_is_one_json_object_without_folders(report, home):
     text = report.to_json()
     assert json.loads(text)["figures"]["users"] > 0
