@@ -12,6 +12,9 @@ from safetensors.torch import load_file, save_file
 from recsys_core.generator.averaging import RunningMean
 from recsys_core.generator.model import CompactModel
 
+NEARLY_BEST = 0.99
+"""An epoch with at least this share of the best validation NDCG counts as good as the best."""
+
 
 class Progress(BaseModel):
     """How far training has come."""
@@ -20,12 +23,25 @@ class Progress(BaseModel):
 
     epoch: int = 0
     """Finished epochs."""
-    best_epoch: int = 0
-    """Epoch (from 1) with the best validation NDCG; 0 before the first."""
+    kept_epoch: int = 0
+    """Epoch (from 1) whose weights are kept; 0 before the first."""
     best_ndcg: float = -1.0
-    """Its value."""
+    """Highest validation NDCG so far."""
     reports: list[dict[str, float | int | bool]] = Field(default_factory=list)
     """One record an epoch."""
+
+    def finish_epoch(self, ndcg: float) -> bool:
+        """Count an epoch, and whether its weights are kept: those of the latest that is as good as the best.
+
+        Validation is a sample, so the highest of a dozen values is high by luck as well; later epochs have the lower
+        learning rate, and an annealed model generalises better than one caught at a lucky moment.
+        """
+        self.epoch += 1
+        self.best_ndcg = max(self.best_ndcg, ndcg)
+        keep = ndcg >= NEARLY_BEST * self.best_ndcg
+        if keep:
+            self.kept_epoch = self.epoch
+        return keep
 
 
 class CheckpointFiles:

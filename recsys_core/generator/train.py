@@ -69,8 +69,8 @@ class EpochReport(BaseModel):
     """Validation Recall@10, full ranking, history masked."""
     ndcg: float
     """Validation NDCG@10."""
-    best: bool
-    """Whether this is the best epoch so far."""
+    kept: bool
+    """Whether its weights are those to keep so far: of the latest epoch that is as good as the best."""
 
 
 def pad_histories(histories: list[Ints], window: int) -> torch.Tensor:
@@ -108,7 +108,7 @@ def train(
     folder: Path,
     report: Callable[[EpochReport], None] | None = None,
 ) -> list[EpochReport]:
-    """Train in place and leave the best epoch's weights in the model.
+    """Train in place and leave the weights of the latest epoch that is as good as the best in the model.
 
     Args:
         model: freshly made under ``config.seed``.
@@ -141,16 +141,14 @@ def train(
     texts = torch.from_numpy(data.text)
     wordings = torch.from_numpy(data.wordings)
     reports = [EpochReport.model_validate(r) for r in progress.reports]
-    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
+    while progress.epoch < config.epochs and progress.epoch - progress.kept_epoch < config.patience:
         mean = _epoch(model, averaged, optimizer, loss, data, config, progress.epoch, wordings, texts)
-        progress.epoch += 1
         recall, ndcg = validate(kept, trie, data.validation_histories, data.validation_targets)
-        best = ndcg > progress.best_ndcg or progress.epoch == 1
-        if best:
-            progress.best_ndcg, progress.best_epoch = ndcg, progress.epoch
+        keep = progress.finish_epoch(ndcg)
+        if keep:
             files.save_best(kept)
         reports.append(
-            EpochReport(epoch=progress.epoch, epochs=config.epochs, loss=mean, recall=recall, ndcg=ndcg, best=best)
+            EpochReport(epoch=progress.epoch, epochs=config.epochs, loss=mean, recall=recall, ndcg=ndcg, kept=keep)
         )
         progress.reports = [r.model_dump() for r in reports]
         files.save(model, optimizer, progress, averaged)

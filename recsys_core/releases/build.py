@@ -280,12 +280,12 @@ class _Build:
 
         reports = train(model, trie, data, settings, stage.scratch, tell)
         save_model(model, stage.folder / "generator")
-        best = max(reports, key=lambda r: r.ndcg)
+        kept = next(r for r in reversed(reports) if r.kept)
         return {
             "epochs": len(reports),
-            "best_epoch": best.epoch,
-            "validation_recall@10": best.recall,
-            "validation_ndcg@10": best.ndcg,
+            "kept_epoch": kept.epoch,
+            "validation_recall@10": kept.recall,
+            "validation_ndcg@10": kept.ndcg,
             "parameters": sum(p.numel() for p in model.parameters()),
         }
 

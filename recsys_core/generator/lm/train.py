@@ -50,8 +50,8 @@ class LmEpochReport(BaseModel):
     """Validation Recall@10, full ranking, history masked, no instruction."""
     ndcg: float
     """Validation NDCG@10."""
-    best: bool
-    """Whether this is the best epoch so far."""
+    kept: bool
+    """Whether its weights are those to keep so far: of the latest epoch that is as good as the best."""
     tokens_per_second: float
     """Tokens trained on a second of training, padding left out, all processes together."""
     seconds: float
@@ -101,7 +101,7 @@ def train(
     folder: Path,
     report: Callable[[LmEpochReport], None] | None = None,
 ) -> list[LmEpochReport]:
-    """Train in place and leave the best epoch's weights in the model.
+    """Train in place and leave the weights of the latest epoch that is as good as the best in the model.
 
     Args:
         model: freshly made under ``config.seed``.
@@ -120,14 +120,10 @@ def train(
     files: Any = CheckpointFiles(folder)
     progress = files.resume(model, runner.optimizer) or Progress()
     reports = [LmEpochReport.model_validate(r) for r in progress.reports]
-    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
+    while progress.epoch < config.epochs and progress.epoch - progress.kept_epoch < config.patience:
         loss, tokens, seconds = runner.epoch(progress.epoch)
-        progress.epoch += 1
         recall, gain = validate(model, trie, data.validation_histories, data.validation_targets)
-        # with nobody to validate on, the last epoch is as good as any
-        best = gain > progress.best_ndcg or progress.epoch == 1 or not len(data.validation_targets)
-        if best:
-            progress.best_ndcg, progress.best_epoch = gain, progress.epoch
+        keep = progress.finish_epoch(gain)
         reports.append(
             LmEpochReport(
                 epoch=progress.epoch,
@@ -135,14 +131,14 @@ def train(
                 loss=loss,
                 recall=recall,
                 ndcg=gain,
-                best=best,
+                kept=keep,
                 tokens_per_second=round(tokens / max(seconds, 1e-9), 1),
                 seconds=round(seconds, 2),
             )
         )
         progress.reports = [r.model_dump() for r in reports]
         if runner.rank == 0:
-            if best:
+            if keep:
                 files.save_best(model)
             files.save(model, runner.optimizer, progress)
         if report:

@@ -12,6 +12,7 @@ from recsys_core.catalog.synth import synthetic
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import BuildError
 from recsys_core.generator import train as train_module
+from recsys_core.generator.checkpoint import Progress
 from recsys_core.generator.compact import make_model
 from recsys_core.generator.config import CompactConfig, TrainConfig
 from recsys_core.generator.prepare import centred, prepare_training
@@ -108,7 +109,7 @@ def test_early_stop_keeps_the_best_epoch(tmp_path, monkeypatch):
     monkeypatch.setattr(train_module, "validate", lambda *args, **kw: (0.0, next(values)))
     reports = train(model, trie, data, CONFIG.model_copy(update={"epochs": 9, "patience": 2}), tmp_path)
     assert len(reports) == 3
-    assert [r.best for r in reports] == [True, False, False]
+    assert [r.kept for r in reports] == [True, False, False]
 
 
 def test_the_mean_of_the_weights_is_what_is_validated_and_kept(tmp_path, monkeypatch):
@@ -122,9 +123,23 @@ def test_the_mean_of_the_weights_is_what_is_validated_and_kept(tmp_path, monkeyp
 
     monkeypatch.setattr(train_module, "validate", watched)
     reports = train(model, trie, data, CONFIG.model_copy(update={"meaning_steps": 0}), tmp_path / "mean")
-    best = max(range(len(reports)), key=lambda n: reports[n].ndcg)
+    best = max(n for n, report in enumerate(reports) if report.kept)
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, validated[best][name]), name
     last, trie, data = _world()
     train(last, trie, data, CONFIG.model_copy(update={"averaging_epochs": 0, "meaning_steps": 0}), tmp_path / "last")
     assert not torch.equal(last.items.weight, model.items.weight)
+
+
+def test_of_epochs_as_good_as_the_best_the_latest_is_kept(tmp_path, monkeypatch):
+    model, trie, data = _world()
+    values = iter([0.2, 0.301, 0.3, 0.29, 0.299])
+    monkeypatch.setattr(train_module, "validate", lambda *args, **kw: (0.0, next(values)))
+    reports = train(model, trie, data, CONFIG.model_copy(update={"epochs": 5}), tmp_path)
+    assert [r.kept for r in reports] == [True, True, True, False, True]
+
+
+def test_with_nobody_to_validate_on_the_last_epoch_is_kept():
+    progress = Progress()
+    assert [progress.finish_epoch(0.0) for _ in range(3)] == [True] * 3
+    assert progress.kept_epoch == 3

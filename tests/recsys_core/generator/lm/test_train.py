@@ -110,4 +110,4 @@ def test_early_stop_keeps_the_best_epoch(tmp_path, monkeypatch):
     monkeypatch.setattr(train_module, "validate", lambda *args, **kw: (0.0, next(values)))
     config = CONFIG.model_copy(update={"epochs": 9, "patience": 2})
     reports = train(world.model, world.trie, world.data, config, tmp_path)
-    assert [r.best for r in reports] == [True, False, False]
+    assert [r.kept for r in reports] == [True, False, False]
