@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from eval.cold_items import Layout, Trained, WarmData
-from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.popularity import popularity
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.interactions import InteractionLog
@@ -17,7 +16,6 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.generator.compact import make_model
 from recsys_core.generator.config import CompactConfig, TrainConfig
 from recsys_core.generator.data import Sequences
-from recsys_core.generator.distillation import CollaborativeTeacher
 from recsys_core.generator.prepare import EncodeTexts, centred, prepare_sampler
 from recsys_core.generator.train import EpochReport, TrainingData, train
 from recsys_core.generator.trie import TrieTensors
@@ -65,7 +63,6 @@ def compact_trainer(
             top_attribute=prepared.top_attribute,
             validation_histories=[warm.validation_histories[row] for row in chosen],
             validation_targets=warm.validation_targets[chosen],
-            teacher=CollaborativeTeacher(ItemCF.fit(warm.offsets, warm.train_items, len(warm.items))),
         )
         counts = popularity(warm.train_items, len(warm.items))
         hybrid = layout == "hybrid"

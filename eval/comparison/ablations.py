@@ -44,8 +44,6 @@ ABLATIONS: dict[str, Callable[[BuildConfig], BuildConfig]] = {
     "prefix_3": _prefix(3),
     "no_content_expert": _model(content_width=1),
     "no_multi_task": _train(instruction_share=0.0, grounding_weight=0.0),
-    "no_distillation": _train(distillation_weight=0.0),
-    "no_averaging": _train(averaging_epochs=0.0),
     "no_item_loss": _train(auxiliary_weight=0.0),
 }
 """Name in the table to change; all are measured as the generator alone, against the row ``generator``."""

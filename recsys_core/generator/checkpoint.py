@@ -9,7 +9,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 
-from recsys_core.generator.averaging import RunningMean
 from recsys_core.generator.model import CompactModel
 
 NEARLY_BEST = 0.99
@@ -58,18 +57,9 @@ class CheckpointFiles:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def save(
-        self,
-        model: CompactModel,
-        optimizer: torch.optim.Optimizer,
-        progress: Progress,
-        averaged: RunningMean | None = None,
-    ) -> None:
-        """Write weights, their running mean, optimizer moments and progress; the previous epoch's state goes then."""
+    def save(self, model: CompactModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+        """Write weights, optimizer moments and progress; the previous epoch's state is removed afterwards."""
         tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
-        if averaged:
-            tensors |= {f"averaged.{name}": t for name, t in averaged.model.state_dict().items()}
-            tensors["averaging_steps"] = averaged.steps
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in state.items()}
         state_file = self.folder / f"state-{progress.epoch}.safetensors"
@@ -81,20 +71,14 @@ class CheckpointFiles:
             if old != state_file:
                 old.unlink()
 
-    def resume(
-        self, model: CompactModel, optimizer: torch.optim.Optimizer, averaged: RunningMean | None = None
-    ) -> Progress | None:
-        """Load the last consistent checkpoint into model, running mean and optimizer; None when there is none."""
+    def resume(self, model: CompactModel, optimizer: torch.optim.Optimizer) -> Progress | None:
+        """Load the last consistent checkpoint into model and optimizer; None when there is none."""
         path = self.folder / "progress.json"
         if not path.exists():
             return None
         progress = Progress.model_validate_json(path.read_text(encoding="utf-8"))
         tensors = load_file(self.folder / f"state-{progress.epoch}.safetensors")
         model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
-        if averaged:
-            mean = {n.removeprefix("averaged."): t for n, t in tensors.items() if n.startswith("averaged.")}
-            averaged.model.load_state_dict(mean)
-            averaged.steps = tensors["averaging_steps"]
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimizer."):

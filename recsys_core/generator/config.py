@@ -48,11 +48,6 @@ class TrainConfig(BaseModel):
     words, which are most of what is asked, are learned less well."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
-    distillation_weight: float = Field(default=0.5, ge=0)
-    """Weight of the loss on item-CF's votes as soft targets of the item head (:mod:`.distillation`)."""
-    averaging_epochs: float = Field(default=1.0, ge=0)
-    """The weights that are validated and kept are a running mean over about so many epochs (Polyak); 0 keeps the last
-    step's."""
     value_weight: float = Field(default=0.0, ge=0)
     """A target with value v (a rating, a price) weighs ``(v / mean value) ** value_weight``, after the value-weighted
     next-token loss of GR4AD (arXiv 2602.22732); 0 weighs all alike."""

@@ -38,25 +38,16 @@ class SidLoss:
         full: whether every softmax runs over all items; otherwise over a pool.
         sampled_items: items drawn evenly into each pool, beside those of the batch.
         auxiliary_weight: weight of the auxiliary softmax.
-        distillation_weight: weight of the teacher's soft targets on the same softmax.
     """
 
     def __init__(
-        self,
-        model: CompactModel,
-        trie: TrieTensors,
-        *,
-        full: bool,
-        sampled_items: int,
-        auxiliary_weight: float,
-        distillation_weight: float = 0.0,
+        self, model: CompactModel, trie: TrieTensors, *, full: bool, sampled_items: int, auxiliary_weight: float
     ) -> None:
         self.model = model
         self.trie = trie
         self.full = full
         self.sampled_items = sampled_items
         self.auxiliary_weight = auxiliary_weight
-        self.distillation_weight = distillation_weight
         self.n_items = len(trie.node)
         self.share = torch.softmax(model.popularity, dim=0)
         """float32[n_items]: share of each item in the training interactions, each counted once more than it has."""
@@ -93,7 +84,6 @@ class SidLoss:
         pool: Pool,
         weights: Tensor | None = None,
         told: Tensor | None = None,
-        taught: Tensor | None = None,
     ) -> Tensor:
         """Mean loss.
 
@@ -108,31 +98,19 @@ class SidLoss:
             pool: from :meth:`pool`.
             weights: float32[N], how much each target counts; all alike when None.
             told: bool[N], targets under a condition in words: they train the wish and nothing else; none when None.
-            taught: float32[N, P], the teacher's soft targets; rows that are told are not read.
         """
         if told is None or not bool(told.any()):
-            total = self._each(states, wish, targets, item_keys, pool, bends=True, taught=taught)
+            total = self._each(states, wish, targets, item_keys, pool, bends=True)
         else:
             total = states.new_zeros(len(targets))
             for rows, bends in ((~told, True), (told, False)):
                 if bool(rows.any()):
-                    soft = taught[rows] if bends and taught is not None else None
-                    each = self._each(
-                        states[rows], wish[rows], targets[rows], item_keys, pool, bends=bends, taught=soft
-                    )
+                    each = self._each(states[rows], wish[rows], targets[rows], item_keys, pool, bends=bends)
                     total = total.masked_scatter(rows, each)
         return total.mean() if weights is None else (total * weights).sum() / weights.sum().clamp(min=1e-6)
 
     def _each(
-        self,
-        states: Tensor,
-        wish: Tensor,
-        targets: Tensor,
-        item_keys: Tensor,
-        pool: Pool,
-        *,
-        bends: bool,
-        taught: Tensor | None = None,
+        self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, *, bends: bool
     ) -> Tensor:
         """Loss of each target: float32[N]; without ``bends``, gradients reach the wish only."""
         wanted = pool.place[targets]
@@ -140,8 +118,6 @@ class SidLoss:
         query = self._part(self.model.query(self.model.levels, states, wish), bends)
         logits = query @ item_keys.T - pool.log_chance
         total = self.auxiliary_weight * functional.cross_entropy(logits, wanted, reduction="none")
-        if taught is not None:
-            total = total - self.distillation_weight * (taught * functional.log_softmax(logits, dim=-1)).sum(dim=-1)
         for level in range(self.model.levels):
             total = total + self._level(level, states, wish, targets, item_keys, pool, bends)
         return total

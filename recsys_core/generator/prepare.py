@@ -8,14 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.popularity import popularity
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.items import FieldKind
 from recsys_core.catalog.splits import Split
 from recsys_core.encoders.content import has_words
 from recsys_core.generator.data import PLAIN, InstructionSampler, Ints, Sequences
-from recsys_core.generator.distillation import CollaborativeTeacher
 from recsys_core.generator.instructions import (
     FOR_YOU_WORDINGS,
     Condition,
@@ -146,7 +144,6 @@ def prepare_training(
     *,
     seed: int,
     validate_users: int,
-    item_cf: ItemCF | None = None,
 ) -> TrainingData:
     """Build the instruction bank, encode its wordings and collect histories.
 
@@ -157,7 +154,6 @@ def prepare_training(
         encode_texts: sentence encoder.
         seed: of pairs and of the choice of validated users.
         validate_users: how many users to validate on at most.
-        item_cf: the teacher of training; none when None.
     """
     prepared = prepare_sampler(catalogue, split, text, seed=seed)
     chosen = np.arange(len(split.users))
@@ -176,5 +172,4 @@ def prepare_training(
         top_attribute=prepared.top_attribute,
         validation_histories=[split.validation_history(int(u)) for u in split.users[chosen]],
         validation_targets=split.validation_items[chosen],
-        teacher=CollaborativeTeacher(item_cf) if item_cf else None,
     )

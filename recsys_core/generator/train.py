@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from recsys_core.errors import BuildError
-from recsys_core.generator.averaging import RunningMean
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
 from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
-from recsys_core.generator.distillation import CollaborativeTeacher
 from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
 from recsys_core.generator.meaning import train_meaning
 from recsys_core.generator.model import CompactModel, Instruction
@@ -41,7 +39,6 @@ class TrainingData:
         top_attribute: int64[n_items], a broad class of each item; -1 = unknown.
         validation_histories: item indices per validated user, newest last.
         validation_targets: int64[n_validated].
-        teacher: gives soft targets; none without.
     """
 
     sequences: Sequences
@@ -51,7 +48,6 @@ class TrainingData:
     top_attribute: Ints
     validation_histories: list[Ints]
     validation_targets: Ints
-    teacher: CollaborativeTeacher | None = None
 
 
 class EpochReport(BaseModel):
@@ -129,29 +125,26 @@ def train(
         full=n_items <= config.full_softmax_items,
         sampled_items=config.sampled_items,
         auxiliary_weight=config.auxiliary_weight,
-        distillation_weight=config.distillation_weight,
     )
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
-    averaged = RunningMean(model) if config.averaging_epochs else None
-    kept = averaged.model if averaged else model
     files = CheckpointFiles(folder)
-    progress = files.resume(model, optimizer, averaged) or Progress()
+    progress = files.resume(model, optimizer) or Progress()
     texts = torch.from_numpy(data.text)
     wordings = torch.from_numpy(data.wordings)
     reports = [EpochReport.model_validate(r) for r in progress.reports]
     while progress.epoch < config.epochs and progress.epoch - progress.kept_epoch < config.patience:
-        mean = _epoch(model, averaged, optimizer, loss, data, config, progress.epoch, wordings, texts)
-        recall, ndcg = validate(kept, trie, data.validation_histories, data.validation_targets)
+        mean = _epoch(model, optimizer, loss, data, config, progress.epoch, wordings, texts)
+        recall, ndcg = validate(model, trie, data.validation_histories, data.validation_targets)
         keep = progress.finish_epoch(ndcg)
         if keep:
-            files.save_best(kept)
+            files.save_best(model)
         reports.append(
             EpochReport(epoch=progress.epoch, epochs=config.epochs, loss=mean, recall=recall, ndcg=ndcg, kept=keep)
         )
         progress.reports = [r.model_dump() for r in reports]
-        files.save(model, optimizer, progress, averaged)
+        files.save(model, optimizer, progress)
         if report:
             report(reports[-1])
     files.load_best(model)
@@ -173,7 +166,6 @@ def train(
 
 def _epoch(
     model: CompactModel,
-    averaged: RunningMean | None,
     optimizer: torch.optim.Optimizer,
     loss: SidLoss,
     data: TrainingData,
@@ -204,7 +196,7 @@ def _epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         ground = data.sampler.grounding(config.grounding_batch, rng) if config.grounding_weight else NO_GROUND
-        value = _step(model, loss, batch, ground, data, config, wordings, texts, negatives)
+        value = _step(model, loss, batch, ground, config, wordings, texts, negatives)
         if value is None:
             continue
         if not math.isfinite(value.item()):
@@ -216,8 +208,6 @@ def _epoch(
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if averaged:
-            averaged.follow(model, config.averaging_epochs * len(batches))
         losses.append(value.item())
     return float(np.mean(losses)) if losses else 0.0
 
@@ -227,7 +217,6 @@ def _step(
     loss: SidLoss,
     batch: Batch,
     ground: tuple[Ints, NDArray[np.bool_]],
-    data: TrainingData,
     config: TrainConfig,
     wordings: torch.Tensor,
     texts: torch.Tensor,
@@ -254,10 +243,7 @@ def _step(
     if weights is not None:
         weights = weights.flatten()[places]
     told = torch.from_numpy(batch.conditioned)[owner]
-    taught = None
-    if data.teacher is not None and config.distillation_weight:
-        taught = data.teacher.targets(batch.history, places.numpy(), chosen.numpy(), pool.items.numpy())
-    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights, told, taught)
+    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights, told)
     ground_rows, means = ground
     if len(ground_rows) and config.grounding_weight > 0:
         spoken = wordings[torch.from_numpy(ground_rows)]

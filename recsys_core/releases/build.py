@@ -270,7 +270,6 @@ class _Build:
             lambda texts: self.encoder.encode_texts(texts),
             seed=settings.seed,
             validate_users=settings.validate_users,
-            item_cf=ItemCF.load(stage.folder / "item_cf.npz"),
         )
         trie = TrieTensors.from_index(ConstraintIndex.load(stage.folder / "index"), hybrid=hybrid)
 

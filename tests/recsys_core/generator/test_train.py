@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.catalog.synth import synthetic
 from recsys_core.constraints.index import ConstraintIndex
@@ -35,9 +34,7 @@ def _world(layout="hybrid"):
     sids = make_tokenizer(SidConfig(layout=layout)).fit(centred(text))
     model = make_model(SHAPE, sids, centred(text), hybrid=layout == "hybrid", seed=0)
     trie = TrieTensors.from_index(ConstraintIndex.build(sids), hybrid=layout == "hybrid")
-    split = leave_last_out(log)
-    item_cf = ItemCF.fit(split.train_offsets, split.train_items, len(catalogue))
-    data = prepare_training(catalogue, split, text, _encode, seed=0, validate_users=50, item_cf=item_cf)
+    data = prepare_training(catalogue, leave_last_out(log), text, _encode, seed=0, validate_users=50)
     return model, trie, data
 
 
@@ -110,25 +107,6 @@ def test_early_stop_keeps_the_best_epoch(tmp_path, monkeypatch):
     reports = train(model, trie, data, CONFIG.model_copy(update={"epochs": 9, "patience": 2}), tmp_path)
     assert len(reports) == 3
     assert [r.kept for r in reports] == [True, False, False]
-
-
-def test_the_mean_of_the_weights_is_what_is_validated_and_kept(tmp_path, monkeypatch):
-    model, trie, data = _world()
-    validated = []
-    true = train_module.validate
-
-    def watched(kept, *args, **kw):
-        validated.append({name: w.clone() for name, w in kept.state_dict().items()})
-        return true(kept, *args, **kw)
-
-    monkeypatch.setattr(train_module, "validate", watched)
-    reports = train(model, trie, data, CONFIG.model_copy(update={"meaning_steps": 0}), tmp_path / "mean")
-    best = max(n for n, report in enumerate(reports) if report.kept)
-    for name, weight in model.state_dict().items():
-        assert torch.equal(weight, validated[best][name]), name
-    last, trie, data = _world()
-    train(last, trie, data, CONFIG.model_copy(update={"averaging_epochs": 0, "meaning_steps": 0}), tmp_path / "last")
-    assert not torch.equal(last.items.weight, model.items.weight)
 
 
 def test_of_epochs_as_good_as_the_best_the_latest_is_kept(tmp_path, monkeypatch):
