@@ -88,8 +88,8 @@ SMALL_LOG = 30_000
 def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
     """Settings for training data of a size.
 
-    Those of sparse logs below :data:`LARGE_LOG` were chosen on the validation targets of a public set; larger ones
-    follow from them and from what SASRec needs there. Short histories leave few positions an item: they need more
+    Those of sparse logs below :data:`LARGE_LOG` were chosen on the validation targets of a public set; width and dropout
+    of larger ones are those that SASRec needs there. Short histories leave few positions an item: they need more
     dropout and fewer epochs. Small logs need smaller batches and more epochs, or training ends before it has begun.
 
     Args:
@@ -103,4 +103,8 @@ def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
         return CompactConfig(dropout=0.3), TrainConfig(epochs=20, batch_positions=256)
     if positions < LARGE_LOG:
         return CompactConfig(dropout=0.3), TrainConfig(epochs=12, instruction_share=0.2)
-    return CompactConfig(dropout=0.4), TrainConfig(epochs=12, instruction_share=0.2, learning_rate=1.5e-3)
+    # many items that are each seen a few times: room for all of them, and much dropout
+    return (
+        CompactConfig(width=128, dropout=0.5),
+        TrainConfig(epochs=12, instruction_share=0.2, learning_rate=1.5e-3),
+    )
