@@ -135,7 +135,7 @@ class Contenders:
         """Rows of one release."""
         from recsys_core.serving.recommender import Recommender
 
-        recommender = Recommender.open(release, threads=2, text_config=self.bench.encoder.config)
+        recommender = Recommender.open(release, threads=self.threads, text_config=self.bench.encoder.config)
         metrics = release.manifest.metrics
         parts = {"generator": metrics.get("generator.parameters", 0.0)}
         serving = recommender.scorer.serving

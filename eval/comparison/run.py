@@ -166,7 +166,7 @@ def _tasks(
     from recsys_core.serving.recommender import Recommender
 
     sasrec = contenders.fitted("sasrec").scorer
-    recommender = Recommender.open(release, threads=2, text_config=bench.encoder.config)
+    recommender = Recommender.open(release, threads=contenders.threads, text_config=bench.encoder.config)
     try:
         return measure_tasks(bench, recommender, sasrec, seed=seed, progress=progress)
     finally:
