@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from recsys_core.constraints.arrays import IntArray, PerDepth, TokenArray, TrieArrays
 from recsys_core.constraints.build import build_arrays
+from recsys_core.constraints.navigate import follow
 from recsys_core.constraints.restriction import Restriction
 from recsys_core.constraints.storage import load_arrays, save_arrays
 
@@ -147,23 +148,7 @@ class ConstraintIndex:
         Returns:
             ``int32[...]`` node numbers at depth ``level + 1``; -1 where there is no such child.
         """
-        node, wanted = np.broadcast_arrays(np.asarray(nodes), np.asarray(tokens))
-        edges = self.child_token[level]
-        start = self.arrays.child_start[level]
-        if start is None:
-            return np.where((node >= 0) & (edges[np.maximum(node, 0)] == wanted), node, -1).astype(np.int32)
-        low = start[np.maximum(node, 0)].astype(np.int64)
-        end = start[node + 1].astype(np.int64)
-        high = end.copy()
-        # a binary search inside every node's own edge range at once; widths differ, so narrow ones idle
-        for _ in range(int((high - low).max(initial=0)).bit_length()):
-            middle = (low + high) >> 1
-            searching = low < high
-            below = searching & (edges[np.minimum(middle, len(edges) - 1)] < wanted)
-            low = np.where(below, middle + 1, low)
-            high = np.where(searching & ~below, middle, high)
-        hit = (low < end) & (edges[np.minimum(low, len(edges) - 1)] == wanted)
-        return np.where(hit, low, -1).astype(np.int32)
+        return follow(self.arrays, level, nodes, tokens)
 
     def leaf_range(self, level: int, nodes: ArrayLike) -> tuple[IntArray, IntArray]:
         """First leaf and one past the last leaf under each node: two ``int32[...]``; padding gives an empty range."""
