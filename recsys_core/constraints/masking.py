@@ -153,6 +153,21 @@ class Masker:
         child = follow(self.arrays, level, nodes, tokens).astype(np.int64)
         return np.where(self.is_open(level + 1, child), child, -1)
 
+    def locate(self, prefixes: ArrayLike) -> Ints:
+        """The nodes that prefixes ``int[B, l]`` lead to: ``int64[B]``, -1 where that isn't open.
+
+        Raises:
+            ValueError: prefixes that aren't two-dimensional or longer than a semantic ID.
+        """
+        prefix = np.asarray(prefixes)
+        if prefix.ndim != 2 or prefix.shape[1] > self.levels:
+            raise ValueError(f"prefixes are int[B, l] with l up to {self.levels}, got shape {prefix.shape}")
+        nodes = np.zeros(len(prefix), dtype=np.int64)
+        for level in range(prefix.shape[1]):
+            nodes = follow(self.arrays, level, nodes, prefix[:, level]).astype(np.int64)
+        # above an open node there are only open ones
+        return np.where(self.is_open(prefix.shape[1], nodes), nodes, -1)
+
     def original(self, depth: int, nodes: Ints) -> Ints:
         """Numbers of nodes ``int[...]`` in the whole index; -1 stays -1."""
         return nodes
