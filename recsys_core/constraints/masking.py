@@ -257,10 +257,11 @@ class Masker:
 
     def _gather(self, table: LevelTable, low: IntArray, width: IntArray, scores: Floats) -> Continuations:
         total, widest = int(width.sum()), int(width.max())
-        if total > self.config.loop_from * len(low):
-            return self._row_by_row(table, low, width, scores)
-        if widest * len(low) > self.config.ragged_from * total + 64 and table.opened is None:
-            return self._ragged(table, low, width, scores)
+        if table.opened is None:  # flags are kept of narrow levels alone, which are padded
+            if total > self.config.loop_from * len(low):
+                return self._row_by_row(table, low, width, scores)
+            if widest * len(low) > self.config.ragged_from * total + 64:
+                return self._ragged(table, low, width, scores)
         return self._padded(table, low, width, max(1, widest), scores)
 
     def _padded(self, table: LevelTable, low: IntArray, width: IntArray, fan: int, scores: Floats) -> Continuations:

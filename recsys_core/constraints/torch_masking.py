@@ -19,9 +19,6 @@ from recsys_core.constraints.rules import Rule
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_DENSE_FROM = 800
-"""A level whose widest node has so many children masks all tokens instead of gathering some."""
-
 
 class TorchContinuations(NamedTuple):
     """Continuations of B states, padded to F.
@@ -44,6 +41,7 @@ class TorchMasker:
         arrays: of the trie.
         device: where the tensors go.
         rule: what is allowed; everything when None.
+        dense_from: a level whose widest node has so many children masks all tokens instead of gathering some.
         dense_bytes: a level whose dense table would take more is gathered.
     """
 
@@ -52,14 +50,16 @@ class TorchMasker:
         arrays: TrieArrays,
         device: str | torch.device = "cpu",
         rule: Rule | None = None,
+        dense_from: int = 800,
         dense_bytes: int = 1 << 26,
     ) -> None:
         self.levels = len(arrays.tokens)
         self.device = torch.device(device)
-        self._dense_bytes = dense_bytes
+        self._dense_from, self._dense_bytes = dense_from, dense_bytes
         self._start: list[Tensor | None] = []
         self._tokens: list[Tensor] = []
-        self._dense: list[Tensor | None] = []
+        self.dense: list[Tensor | None] = []
+        """Per level, ``int32[nodes, V]`` child by token, where masking all tokens pays."""
         self._opened: list[Tensor | None] = []
         self._fan: list[int] = []
         for level in range(self.levels):
@@ -69,7 +69,7 @@ class TorchMasker:
             self._start.append(None if start is None else self._on_device(start))
             self._tokens.append(self._on_device(tokens.astype(np.int16 if tokens.max() < 1 << 15 else np.int32)))
             self._opened.append(None if opened is None else self._on_device(opened))
-            self._dense.append(self._dense_table(start, tokens, opened))
+            self.dense.append(self._dense_table(start, tokens, opened))
         self._leaf_item = self._on_device(arrays.leaf_item)
         # nothing is open below a root without allowed leaves, not even where every node has one child
         self._empty = rule is not None and not rule.items
@@ -80,7 +80,7 @@ class TorchMasker:
 
     def _dense_table(self, start: np.ndarray | None, tokens: np.ndarray, opened: np.ndarray | None) -> Tensor | None:
         """``int32[nodes, V]``: the child that each token leads to, -1 where that isn't open."""
-        if start is None or np.diff(start).max() < _DENSE_FROM:
+        if start is None or np.diff(start).max() < self._dense_from:
             return None
         width = int(tokens.max()) + 1
         if 4 * (len(start) - 1) * width > self._dense_bytes:
@@ -105,7 +105,7 @@ class TorchMasker:
         """
         if self._empty:
             nodes = torch.full_like(nodes, -1)
-        table = self._dense[level]
+        table = self.dense[level]
         if table is not None:
             return _look_up(table, nodes, scores)
         return _gather(self._start[level], self._tokens[level], self._opened[level], self._fan[level], nodes, scores)

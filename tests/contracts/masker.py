@@ -43,7 +43,7 @@ class World:
     def scores(self, states, more=0):
         """Distinct random scores, so that orders are unique."""
         size = states * self.vocabulary(more)
-        return self.rng.permutation(size).astype(np.float32).reshape(states, -1) / size
+        return self.rng.permutation(size).astype(np.float32).reshape(states, self.vocabulary(more)) / max(size, 1)
 
 
 class MaskerContract:
