@@ -8,7 +8,20 @@ from pathlib import Path
 from eval.figures import Report
 from eval.plots import grouped_bars
 
-_COLOURS = ("#2f6f8f #d98032 #5a9a53 #b0485a #7a62a8 #8a6d4b #c77fb0 #6f7780 #a8a63a #3aa8a0 #555588 #aa5522").split()
+_COLOURS = [
+    "#2f6f8f",
+    "#d98032",
+    "#5a9a53",
+    "#b0485a",
+    "#7a62a8",
+    "#8a6d4b",
+    "#c77fb0",
+    "#6f7780",
+    "#a8a63a",
+    "#3aa8a0",
+    "#555588",
+    "#aa5522",
+]
 _STYLE = (
     ":root{--ink:#222;--ink-soft:#777;--grid:#ddd}body{font:15px sans-serif;max-width:60em;margin:2em auto}"
     "svg{max-width:100%}svg text{font-size:11px;fill:#444;text-anchor:end}svg .name{text-anchor:middle}"
