@@ -117,6 +117,35 @@ class TestShapes:
         assert ConstraintIndex.build(sids).nbytes / len(sids) < 60
 
 
+class TestOrder:
+    @pytest.mark.parametrize("seed", range(8))
+    def test_levels_beyond_one_key_are_sorted_too(self, seed):
+        rng = np.random.default_rng(seed)
+        # 31 bits a level: two levels fill a key, so that most rows tie on it
+        drawn = rng.choice([0, 1, 70_000, 2**31 - 2], (300, 6), p=[0.6, 0.2, 0.1, 0.1])
+        unique = np.unique(drawn, axis=0)
+        items = np.unique(drawn, axis=0, return_inverse=True)[1]
+        for index in (
+            ConstraintIndex.build(unique[rng.permutation(len(unique))]),
+            ConstraintIndex.build(drawn, items=items),
+        ):
+            assert index.leaf_sids().tolist() == unique.tolist()
+            assert index.nodes == [1, *(len(np.unique(unique[:, :depth], axis=0)) for depth in range(1, 7))]
+        assert index.leaf_item.tolist() == list(range(len(unique)))
+        with pytest.raises(BuildError, match="duplicates in all"):
+            ConstraintIndex.build(drawn)
+
+    @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16])
+    def test_shuffled_input_gives_the_same_index(self, dtype):
+        rng = np.random.default_rng(0)
+        sids = np.unique(rng.integers(0, 50, (400, 3)), axis=0).astype(dtype)
+        order = rng.permutation(len(sids))
+        one = ConstraintIndex.build(sids)
+        two = ConstraintIndex.build(sids[order], items=np.arange(len(sids))[order])
+        assert one.arrays.files().keys() == two.arrays.files().keys()
+        assert all((a == two.arrays.files()[name]).all() for name, a in one.arrays.files().items())
+
+
 class TestSeveralLeavesOfAnItem:
     SIDS = np.array([[2, 7], [0, 1], [2, 3], [0, 0], [2, 7]])
     ITEMS = np.array([1, 0, 2, 1, 1])
