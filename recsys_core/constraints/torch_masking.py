@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys_core.constraints.arrays import TrieArrays
@@ -75,10 +76,12 @@ class TorchMasker:
         self._empty = rule is not None and not rule.items
         self._compiled: dict[int, Callable[[Tensor, Tensor], TorchContinuations]] = {}
 
-    def _on_device(self, array: np.ndarray) -> Tensor:
+    def _on_device(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.array(array)).to(self.device)
 
-    def _dense_table(self, start: np.ndarray | None, tokens: np.ndarray, opened: np.ndarray | None) -> Tensor | None:
+    def _dense_table(
+        self, start: NDArray[Any] | None, tokens: NDArray[Any], opened: NDArray[Any] | None
+    ) -> Tensor | None:
         """``int32[nodes, V]``: the child that each token leads to, -1 where that isn't open."""
         if start is None or np.diff(start).max() < self._dense_from:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from recsys_core.constraints.continuations import Floats
 from recsys_core.constraints.reference.protocol import sid_table
@@ -48,7 +48,7 @@ class SortedArray:
             masked[row, known] = scores[row, known]
         return masked
 
-    def _tried(self, scores: Floats) -> np.ndarray:
+    def _tried(self, scores: Floats) -> NDArray[np.intp]:
         return np.arange(len(scores))
 
 
@@ -66,7 +66,7 @@ class SortedArrayTopK(SortedArray):
         super().__init__(sids)
         self.tokens = tokens
 
-    def _tried(self, scores: Floats) -> np.ndarray:
+    def _tried(self, scores: Floats) -> NDArray[np.intp]:
         if self.tokens >= len(scores):
             return np.arange(len(scores))
         return np.argpartition(scores, -self.tokens)[-self.tokens :]
