@@ -62,7 +62,7 @@ class RuleCache:
         self.index = index
         self.release = release
         self.config = config or RuleCacheConfig()
-        self.plain = Masker(index.arrays, len(index), masker)
+        self.plain = Masker(index.arrays, len(index), masker, index.vocab_sizes)
         """Steps without a rule."""
         self._entries: OrderedDict[tuple[str, Hashable], _Entry] = OrderedDict()
         self._lock = threading.Lock()

@@ -49,8 +49,6 @@ class ConstraintIndex:
         """Per depth, ``int32[nodes]``: first leaf under each node."""
         self.leaf_high: Sequence[IntArray] = PerDepth(lambda depth: self._leaf_start(depth)[1:], self.levels + 1)
         """Per depth, ``int32[nodes]``: one past the last leaf under each node."""
-        self.vocab_sizes = [int(tokens.max()) + 1 for tokens in arrays.tokens]
-        """Per level, one more than the largest token in use."""
 
     @classmethod
     def build(
@@ -96,6 +94,12 @@ class ConstraintIndex:
         if self.leaves > len(self):
             made += [self.item_leaf_start, self.item_leaf]
         return sum(array.nbytes for array in [*self.arrays.files().values(), *made])
+
+    @cached_property
+    def vocab_sizes(self) -> list[int]:
+        """Per level, one more than the largest token in use."""
+        # counted when asked for: a mapped index is then opened without reading its tokens
+        return [int(tokens.max()) + 1 for tokens in self.child_token]
 
     @cached_property
     def item_leaf_start(self) -> IntArray:
