@@ -206,9 +206,10 @@ class DeltaIndex:
         now = self._snapshot
         flags = np.zeros(items, dtype=bool)
         flags[: len(withdrawn)] = withdrawn
-        more, owners = None, np.zeros(0, dtype=np.int64)
+        more: Masker | None = None
+        owners = np.zeros(0, dtype=np.int64)
         if rows:
-            owners, own = np.unique([item for _, item in rows], return_inverse=True)
+            owners, own = np.unique(np.array([item for _, item in rows], dtype=np.int64), return_inverse=True)
             added = ConstraintIndex.build([sid for sid, _ in rows], items=own)
             more = Masker(added.arrays, len(added))
         rules = now.rules if index is self._index else RuleCache(index, self._release, self._cache)

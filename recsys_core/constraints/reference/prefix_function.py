@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class PrefixFunction:
         from transformers import PrefixConstrainedLogitsProcessor
 
         self.trie = DictTrie(sids)
-        self.processor = PrefixConstrainedLogitsProcessor(prefix_allowed_tokens_fn(self.trie, 1), num_beams=1)
+        self.processor: Any = PrefixConstrainedLogitsProcessor(prefix_allowed_tokens_fn(self.trie, 1), num_beams=1)
 
     def mask(self, prefixes: ArrayLike, scores: Floats) -> Floats:
         """See :meth:`PrefixMasker.mask`."""
