@@ -13,7 +13,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 
-for _contract in ("chat_model", "constraint_index", "sequence_scorer", "tokenizer", "vector_store"):
+for _contract in (
+    "chat_model",
+    "constraint_index",
+    "masker",
+    "prefix_masker",
+    "sequence_scorer",
+    "tokenizer",
+    "vector_store",
+):
     pytest.register_assert_rewrite(f"tests.contracts.{_contract}")
 
 from recsys_core.catalog.dataset import write_dataset

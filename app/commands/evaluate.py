@@ -29,6 +29,7 @@ def register(cli: typer.Typer) -> None:
     bench = typer.Typer(help="Measure how fast the answers are.", no_args_is_help=True)
     bench.command("generate")(bench_generate)
     bench.command("api")(bench_api)
+    bench.command("constraint")(bench_constraint)
     cli.add_typer(bench, name="bench")
 
 
@@ -220,6 +221,50 @@ def bench_api(
         bar = stack.enter_context(Bar())
         report = measure(addresses, api_key=settings.key, rounds=rounds, user=user, seed=seed, progress=bar)
     _tell(report, json_)
+
+
+def bench_constraint(
+    items: Annotated[str, typer.Option(help="Sizes of the catalogues, with commas.")] = "1e5,1e6",
+    levels: Annotated[int, typer.Option(min=1, max=32, help="Length of a semantic ID.")] = 8,
+    vocab: Annotated[int, typer.Option(min=1, help="Tokens a level.")] = 2048,
+    beams: Annotated[int, typer.Option(min=1, help="States of a step.")] = 140,
+    codes: Annotated[str, typer.Option(help="How tokens are drawn: uniform, zipf, or both with a comma.")] = (
+        "uniform,zipf"
+    ),
+    methods: Annotated[str, typer.Option(help="Which methods, with commas; all when left out.")] = "",
+    rounds: Annotated[int, typer.Option(min=1, help="Timings of each method and level.")] = 40,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Processor threads of torch.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Where a page with plots goes.")] = None,
+    seed: Seed = 0,
+    json_: JsonFlag = False,
+) -> None:
+    """What masking to existing and allowed semantic IDs costs, beside other ways of doing it, on random catalogues."""
+    from eval.bench.constraint import METHODS, BenchConfig
+    from eval.bench.constraint import bench_constraint as measure
+    from eval.bench.constraint_plot import write_plot
+
+    try:
+        sizes = tuple(int(float(word)) for word in items.split(","))
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"--items is whole numbers with commas, such as 1e5,1e6; not {items!r}") from error
+    if min(sizes) < 1:
+        raise typer.BadParameter("--items are at least 1")
+    config = BenchConfig(
+        items=sizes,
+        levels=levels,
+        vocab=vocab,
+        beams=beams,
+        codes=tuple(codes.split(",")),
+        methods=tuple(methods.split(",")) if methods else METHODS,
+        rounds=rounds,
+        threads=threads,
+        seed=seed,
+    )
+    with Bar() as bar:
+        report = measure(config, progress=bar)
+    _tell(report, json_)
+    if plot is not None:
+        say(f"Page with plots: {write_plot(report, plot)}")
 
 
 @contextmanager

@@ -16,14 +16,15 @@ class Restriction:
 
     Args:
         allowed_leaves: ``bool[R, n_leaves]`` in leaf order.
-        leaf_start: per depth, ``int32[nodes + 1]``: first leaf under each node (of the index this belongs to).
+        leaf_start: per depth, ``int32[nodes + 1]``: first leaf under each node (of the index this belongs to); None
+            where every node is one leaf.
         items: ``int64[R]`` items that each rule allows, where that is fewer than leaves.
     """
 
     def __init__(
         self,
         allowed_leaves: NDArray[np.bool_],
-        leaf_start: Sequence[NDArray[np.int32]],
+        leaf_start: Sequence[NDArray[np.int32] | None],
         items: NDArray[np.int64] | None = None,
     ) -> None:
         rules, leaves = allowed_leaves.shape
@@ -51,8 +52,11 @@ class Restriction:
         node = np.asarray(nodes)
         row = np.asarray(rows)
         start = self._leaf_start[level]
-        found: NDArray[np.int32] = self.prefix[row, start[node + 1]] - self.prefix[row, start[np.maximum(node, 0)]]
-        # padding reads start[0] twice, hence 0 allowed leaves without a branch
+        low, high = np.maximum(node, 0), node + 1
+        if start is not None:
+            low, high = start[low], start[high]
+        found: NDArray[np.int32] = self.prefix[row, high] - self.prefix[row, low]
+        # padding reads position 0 twice, hence 0 allowed leaves without a branch
         return found
 
     def open(self, level: int, nodes: ArrayLike, rows: ArrayLike = 0) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ class TestReloadedConstraintIndex(ConstraintIndexContract):
 
 
 class TestShapes:
-    def test_arrays_are_int32_and_breadth_first(self):
+    def test_arrays_are_breadth_first(self):
         index = ConstraintIndex.build(SIDS)
         assert index.levels == 3
         assert len(index) == 4
@@ -37,7 +37,34 @@ class TestShapes:
         assert [a.tolist() for a in index.child_token] == [[0, 2], [1, 3, 7], [4, 1, 0, 9]]
         assert [a.tolist() for a in index.leaf_low] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
         assert [a.tolist() for a in index.leaf_high] == [[4], [1, 4], [1, 2, 4], [1, 2, 3, 4]]
-        assert all(a.dtype == np.int32 for a in [index.leaf_item, index.item_leaf, *index._arrays().values()])
+        assert index.nodes == [1, 2, 3, 4]
+        assert all(
+            a.dtype == np.int32
+            for a in [index.leaf_item, index.item_leaf, index.item_leaf_start, *index.child_start, *index.leaf_low]
+        )
+
+    @pytest.mark.parametrize(
+        ("largest", "dtype"),
+        [(255, np.uint8), (256, np.uint16), (65_535, np.uint16), (65_536, np.int32), (2**31 - 2, np.int32)],
+    )
+    def test_tokens_take_the_smallest_type_that_holds_them(self, largest, dtype):
+        index = ConstraintIndex.build([[3, 0], [largest, 1]])
+        assert [tokens.dtype for tokens in index.child_token] == [dtype, np.uint8]
+        assert index.lookup([[largest, 1], [largest ^ 256, 1]]).tolist() == [1, -1]
+        assert index.children(0, [0])[1].dtype == np.int32
+        assert index.sids().tolist() == [[3, 0], [largest, 1]]
+
+    def test_arrays_that_only_count_are_not_kept(self):
+        index = ConstraintIndex.build([[0, 1, 5, 2], [0, 2, 5, 2], [1, 0, 5, 2]])
+        assert sorted(index.arrays.files()) == [
+            *("child_start_0", "child_start_1"),
+            *(f"child_token_{level}" for level in range(4)),
+            *("item_leaves", "leaf_item", "leaf_start_0"),
+        ]
+        before = index.nbytes
+        assert [a.tolist() for a in index.child_start] == [[0, 2], [0, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
+        assert [a.tolist() for a in index.leaf_low[2:]] == [[0, 1, 2]] * 3
+        assert index.nbytes == before + 4 * 4, "made once, for all of them"
 
     def test_children_keep_the_shape_of_the_states_and_pad_to_their_widest(self):
         index = ConstraintIndex.build(SIDS)
@@ -90,6 +117,35 @@ class TestShapes:
         assert ConstraintIndex.build(sids).nbytes / len(sids) < 60
 
 
+class TestOrder:
+    @pytest.mark.parametrize("seed", range(8))
+    def test_levels_beyond_one_key_are_sorted_too(self, seed):
+        rng = np.random.default_rng(seed)
+        # 31 bits a level: two levels fill a key, so that most rows tie on it
+        drawn = rng.choice([0, 1, 70_000, 2**31 - 2], (300, 6), p=[0.6, 0.2, 0.1, 0.1])
+        unique = np.unique(drawn, axis=0)
+        items = np.unique(drawn, axis=0, return_inverse=True)[1]
+        for index in (
+            ConstraintIndex.build(unique[rng.permutation(len(unique))]),
+            ConstraintIndex.build(drawn, items=items),
+        ):
+            assert index.leaf_sids().tolist() == unique.tolist()
+            assert index.nodes == [1, *(len(np.unique(unique[:, :depth], axis=0)) for depth in range(1, 7))]
+        assert index.leaf_item.tolist() == list(range(len(unique)))
+        with pytest.raises(BuildError, match="duplicates in all"):
+            ConstraintIndex.build(drawn)
+
+    @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16])
+    def test_shuffled_input_gives_the_same_index(self, dtype):
+        rng = np.random.default_rng(0)
+        sids = np.unique(rng.integers(0, 50, (400, 3)), axis=0).astype(dtype)
+        order = rng.permutation(len(sids))
+        one = ConstraintIndex.build(sids)
+        two = ConstraintIndex.build(sids[order], items=np.arange(len(sids))[order])
+        assert one.arrays.files().keys() == two.arrays.files().keys()
+        assert all((a == two.arrays.files()[name]).all() for name, a in one.arrays.files().items())
+
+
 class TestSeveralLeavesOfAnItem:
     SIDS = np.array([[2, 7], [0, 1], [2, 3], [0, 0], [2, 7]])
     ITEMS = np.array([1, 0, 2, 1, 1])
@@ -119,7 +175,9 @@ class TestSeveralLeavesOfAnItem:
     def test_one_leaf_each_is_the_ordinary_index(self):
         plain, given = ConstraintIndex.build(SIDS), ConstraintIndex.build(SIDS, items=np.arange(4))
         assert plain.leaves == len(plain) == 4
-        assert all((a == b).all() for a, b in zip(plain._arrays().values(), given._arrays().values(), strict=True))
+        assert all(
+            (a == b).all() for a, b in zip(plain.arrays.files().values(), given.arrays.files().values(), strict=True)
+        )
         swapped = ConstraintIndex.build(SIDS, items=[3, 2, 1, 0])
         assert swapped.sids().tolist() == SIDS[::-1].tolist()
 
@@ -195,7 +253,8 @@ class TestFiles:
             loaded = ConstraintIndex.load(tmp_path, mmap=mmap)
             assert (loaded.sids() == SIDS).all()
             assert loaded.vocab_sizes == built.vocab_sizes
-            assert all((a == b).all() for a, b in zip(loaded._arrays().values(), built._arrays().values(), strict=True))
+            assert loaded.arrays.files().keys() == built.arrays.files().keys()
+            assert all((a == built.arrays.files()[name]).all() for name, a in loaded.arrays.files().items())
 
     def test_building_twice_gives_the_same_bytes(self, tmp_path):
         for name in ("a", "b"):
@@ -221,13 +280,15 @@ class TestFiles:
     def test_arrays_of_another_index_are_noticed(self, tmp_path):
         ConstraintIndex.build(SIDS).save(tmp_path)
         ConstraintIndex.build(SIDS[:2]).save(tmp_path / "other")
-        (tmp_path / "other" / "leaf_start_3.npy").replace(tmp_path / "leaf_start_3.npy")
+        (tmp_path / "other" / "child_token_2.npy").replace(tmp_path / "child_token_2.npy")
         with pytest.raises(ReleaseError, match="fit together"):
             ConstraintIndex.load(tmp_path)
 
-    def test_another_layout_says_what_to_run(self, tmp_path):
+    @pytest.mark.parametrize("layout", [2, 9])
+    def test_another_layout_says_what_to_run(self, tmp_path, layout):
         ConstraintIndex.build(SIDS).save(tmp_path)
         header = tmp_path / "index.json"
-        header.write_text(header.read_text(encoding="utf-8").replace('"layout": 2', '"layout": 9'), encoding="utf-8")
-        with pytest.raises(ReleaseError, match="layout 9; run `sidra build`"):
+        written = header.read_text(encoding="utf-8")
+        header.write_text(written.replace('"layout": 3', f'"layout": {layout}'), encoding="utf-8")
+        with pytest.raises(ReleaseError, match=f"layout {layout}, .* run `sidra build`"):
             ConstraintIndex.load(tmp_path)
