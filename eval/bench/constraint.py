@@ -59,23 +59,23 @@ class BenchConfig(BaseModel):
 
     items: tuple[int, ...] = (100_000, 1_000_000)
     """Sizes of the catalogues."""
-    levels: int = Field(8, ge=1, le=32)
+    levels: int = Field(default=8, ge=1, le=32)
     """Length of a semantic ID."""
-    vocab: int = Field(2048, ge=1)
+    vocab: int = Field(default=2048, ge=1)
     """Tokens a level."""
-    beams: int = Field(140, ge=1)
+    beams: int = Field(default=140, ge=1)
     """States of a step, and how many are chosen after it."""
     codes: tuple[str, ...] = CODES
     """How tokens are drawn: evenly, or the r-th one with probability proportional to 1/r."""
     methods: tuple[str, ...] = METHODS
     """What is compared."""
-    rounds: int = Field(40, ge=1)
+    rounds: int = Field(default=40, ge=1)
     """Timings of each method and level."""
-    share: float = Field(0.5, gt=0, le=1)
+    share: float = Field(default=0.5, gt=0, le=1)
     """Share of items that the live and the cached rule allow."""
-    compacted_share: float = Field(0.1, gt=0, le=1)
+    compacted_share: float = Field(default=0.1, gt=0, le=1)
     """Share of those that the compacted rule allows."""
-    threads: int = Field(1, ge=1)
+    threads: int = Field(default=1, ge=1)
     """Threads of torch."""
     seed: int = 0
     """Seed of catalogues, states, scores and rules."""

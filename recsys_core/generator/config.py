@@ -88,9 +88,10 @@ SMALL_LOG = 30_000
 def recipe(positions: int, users: int) -> tuple[CompactConfig, TrainConfig]:
     """Settings for training data of a size.
 
-    Those of sparse logs below :data:`LARGE_LOG` were chosen on the validation targets of a public set; width and dropout
-    of larger ones are those that SASRec needs there. Short histories leave few positions an item: they need more
-    dropout and fewer epochs. Small logs need smaller batches and more epochs, or training ends before it has begun.
+    Those of sparse logs below :data:`LARGE_LOG` were chosen on the validation targets of a public set; width and
+    dropout of larger ones are those that SASRec needs there. Short histories leave few positions an item: they need
+    more dropout and fewer epochs. Small logs need smaller batches and more epochs, or training ends before it has
+    begun.
 
     Args:
         positions: training interactions.
