@@ -28,6 +28,9 @@ def follow(arrays: TrieArrays, level: int, nodes: ArrayLike, tokens: ArrayLike) 
     start = arrays.child_start[level]
     if start is None:
         return np.where((node >= 0) & (edges.take(node, mode="clip") == wanted), node, -1).astype(np.int32)
+    if len(start) == 2:  # the root, whose edges are the whole level
+        place = np.minimum(edges.searchsorted(wanted), len(edges) - 1)
+        return np.where((node >= 0) & (edges[place] == wanted), place, -1).astype(np.int32)
     low = start.take(node, mode="clip").astype(np.int64)
     end = start.take(node + 1).astype(np.int64)  # padding reads start[0] twice
     widest = int((end - low).max(initial=0))

@@ -47,3 +47,19 @@ def test_goes_into_a_list_of_processors():
     processors = LogitsProcessorList([SidLogitsProcessor(Masker(index.arrays, 2), prompt=1)])
     found = processors(torch.tensor([[7]]), torch.zeros(1, 4))
     assert torch.isfinite(found).nonzero()[:, 1].tolist() == [0, 1]
+
+
+def test_beams_that_change_places_are_found_again_and_other_requests_anew():
+    index = ConstraintIndex.build(SIDS)
+    masker = Masker(index.arrays, len(index))
+    processor, rng = SidLogitsProcessor(masker, prompt=0), np.random.default_rng(3)
+    for _ in range(3):
+        beams = SIDS[rng.integers(0, len(SIDS), 8)]
+        for level in range(3):
+            beams = beams[rng.integers(0, 8, 8)]
+            given = rng.random((8, 12)).astype(np.float32)
+            scores = torch.from_numpy(given.copy())
+            processor(torch.from_numpy(beams[:, :level]), scores)
+            expected = given.copy()
+            masker.mask_(level, masker.locate(beams[:, :level]), expected)
+            assert (scores.numpy() == expected).all()
