@@ -27,7 +27,7 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 VECTORS = (0.0, 0.1, 0.2, 0.3, 0.4)
 """Weights of vector scores that are tried."""
 
-GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0)
+GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
 """Guidance factors that are tried for tasks with an instruction."""
 
 POWERS = (0.0, 0.5, 1.0)
