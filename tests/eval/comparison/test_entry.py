@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -43,14 +45,22 @@ def test_a_row_reads_back_as_it_was_written():
     assert entry.seconds == 1.2
 
 
-def test_cost_adds_up_over_blocks_and_counts_work_not_waiting():
+def test_cost_adds_up_over_blocks():
     cost = Cost()
     with cost:
         time.sleep(0.05)
     first = cost.seconds
     assert first >= 0.05
-    assert cost.cpu_seconds < 0.05
     with cost:
         sum(n * n for n in range(100_000))
     assert cost.seconds > first
     assert cost.cpu_seconds > 0
+
+
+def test_cost_counts_work_not_waiting():
+    # in a process of its own: threads of other tests' libraries may still be at work in this one
+    script = (
+        "import time; from eval.comparison.entry import Cost\nwith Cost() as c: time.sleep(1)\nprint(c.cpu_seconds)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert float(done.stdout) < 0.5
