@@ -239,9 +239,9 @@ def bench_constraint(
     json_: JsonFlag = False,
 ) -> None:
     """What masking to existing and allowed semantic IDs costs, beside other ways of doing it, on random catalogues."""
-    from eval.bench.constraint import METHODS, BenchConfig
-    from eval.bench.constraint import bench_constraint as measure
-    from eval.bench.constraint_plot import write_plot
+    from eval.bench.constraint.config import METHODS, BenchConfig
+    from eval.bench.constraint.measure import bench_constraint as measure
+    from eval.bench.constraint.plot import write_plot
 
     try:
         sizes = tuple(int(float(word)) for word in items.split(","))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.bench.constraint import BenchConfig, bench_constraint, build_here, measure_build, random_sids, short
-from eval.bench.constraint_plot import step_table, write_plot
+from eval.bench.constraint.catalogue import build_here, measure_build, random_sids
+from eval.bench.constraint.config import BenchConfig
+from eval.bench.constraint.measure import bench_constraint, short
+from eval.bench.constraint.plot import step_table, write_plot
 from recsys_core.errors import ConfigError
 
 SMALL = BenchConfig(
@@ -19,7 +21,7 @@ SMALL = BenchConfig(
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    monkeypatch.setattr("eval.bench.constraint.measure_build", build_here)
+    monkeypatch.setattr("eval.bench.constraint.measure.measure_build", build_here)
 
 
 def test_every_promised_figure_is_there():
@@ -47,7 +49,7 @@ def test_work_is_counted():
 
 
 def test_what_cannot_be_measured_is_said(monkeypatch):
-    monkeypatch.setattr("eval.bench.constraint._TRIE_ITEMS", 10)
+    monkeypatch.setattr("eval.bench.constraint.methods.TRIE_ITEMS", 10)
     config = SMALL.model_copy(update={"items": (60,), "codes": ("uniform",), "methods": ("sidra_plain", "prefix_fn")})
     report = bench_constraint(config, command="x")
     assert "step_us.prefix_fn@60" not in report.figures

@@ -54,7 +54,7 @@ def write_plot(report: Report, path: Path) -> Path:
     """Write the page.
 
     Args:
-        report: of :func:`eval.bench.constraint.bench_constraint`.
+        report: of :func:`eval.bench.constraint.measure.bench_constraint`.
         path: of the page; its folder is made.
     """
     parts = []

@@ -1,0 +1,1 @@
+"""What masking costs, measured: ``sidra bench constraint``."""

@@ -1,0 +1,51 @@
+"""What the masking benchmark can measure."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CODES = ("uniform", "zipf")
+METHODS = (
+    "sidra_plain",
+    "sidra_live",
+    "sidra_cached",
+    "sidra_compacted",
+    "sidra_processor",
+    "sidra_torch",
+    "csr_eager",
+    "csr_compiled",
+    "sorted_exact",
+    "sorted_top50",
+    "hash_bitmap",
+    "prefix_fn",
+)
+"""All that can be measured; ``sidra_live``, ``_cached`` and ``_compacted`` step under a rule, the others without."""
+
+
+class BenchConfig(BaseModel):
+    """What is measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    items: tuple[int, ...] = (100_000, 1_000_000)
+    """Sizes of the catalogues."""
+    levels: int = Field(default=8, ge=1, le=32)
+    """Length of a semantic ID."""
+    vocab: int = Field(default=2048, ge=1)
+    """Tokens a level."""
+    beams: int = Field(default=140, ge=1)
+    """States of a step, and how many are chosen after it."""
+    codes: tuple[str, ...] = CODES
+    """How tokens are drawn: evenly, or the r-th one with probability proportional to 1/r."""
+    methods: tuple[str, ...] = METHODS
+    """What is compared."""
+    rounds: int = Field(default=40, ge=1)
+    """Timings of each method and level."""
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Share of items that the live and the cached rule allow."""
+    compacted_share: float = Field(default=0.1, gt=0, le=1)
+    """Share of those that the compacted rule allows."""
+    threads: int = Field(default=1, ge=1)
+    """Threads of torch."""
+    seed: int = 0
+    """Seed of catalogues, states, scores and rules."""
