@@ -63,6 +63,9 @@ class TrainConfig(BaseModel):
     """Standard deviation of noise on sentence vectors, so that an unseen wording nearby means the same."""
     sampled_items: PositiveInt = 1500
     """Shared negatives of the auxiliary loss; catalogues up to ``full_softmax_items`` use them all."""
+    sampling_correction: float = Field(default=0.0, ge=0, le=1)
+    """How much of the correction for sampled negatives (the log of an item's chance to be one) is applied. The batch's
+    items are negatives too, so without it popular items score below their share: better where popularity drifts."""
     full_softmax_items: PositiveInt = 4096
     """Up to this many items every softmax runs over the whole catalogue."""
     patience: PositiveInt = 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from recsys_core.generator.meaning import balanced
 from recsys_core.generator.model import CompactModel
+from recsys_core.generator.siblings import sibling_cross_entropy
 from recsys_core.generator.trie import TrieTensors
 
 
@@ -21,12 +23,24 @@ class Pool:
     Attributes:
         items: int64[P], ascending, each once.
         place: int64[n_items], position of each item in ``items``; -1 outside.
-        log_chance: float32[P], logarithm of the probability that an item gets into the pool.
+        offset: float32[P], added to the items' logits to make up for how they got into the pool.
     """
 
     items: Tensor
     place: Tensor
-    log_chance: Tensor
+    offset: Tensor
+
+
+class Kind(NamedTuple):
+    """What a group of targets teaches."""
+
+    speaks: bool
+    """Whether words were said; without any the wish is zero."""
+    bends: bool
+    """Whether taste learns from them; otherwise the wish alone does."""
+
+
+SILENT, SPOKEN, TOLD = Kind(False, True), Kind(True, True), Kind(True, False)
 
 
 class SidLoss:
@@ -38,16 +52,26 @@ class SidLoss:
         full: whether every softmax runs over all items; otherwise over a pool.
         sampled_items: items drawn evenly into each pool, beside those of the batch.
         auxiliary_weight: weight of the auxiliary softmax.
+        correction: 1 takes the logarithm of an item's chance to get into the pool off its logit, which makes a sampled
+            softmax stand for the whole one; 0 takes nothing off.
     """
 
     def __init__(
-        self, model: CompactModel, trie: TrieTensors, *, full: bool, sampled_items: int, auxiliary_weight: float
+        self,
+        model: CompactModel,
+        trie: TrieTensors,
+        *,
+        full: bool,
+        sampled_items: int,
+        auxiliary_weight: float,
+        correction: float = 0.0,
     ) -> None:
         self.model = model
         self.trie = trie
         self.full = full
         self.sampled_items = sampled_items
         self.auxiliary_weight = auxiliary_weight
+        self.correction = correction
         self.n_items = len(trie.node)
         self.share = torch.softmax(model.popularity, dim=0)
         """float32[n_items]: share of each item in the training interactions, each counted once more than it has."""
@@ -58,8 +82,8 @@ class SidLoss:
     def pool(self, history: Tensor, targets: Tensor, generator: torch.Generator) -> Pool:
         """The items of a step: those of the batch and some drawn evenly, or all.
 
-        An item is in the pool the likelier, the more popular it is; its ``log_chance`` is taken off its logit, or
-        popularity would be punished.
+        An item is in the pool the likelier, the more popular it is. What :attr:`correction` doesn't make up for is
+        learned: popular items then score below their share.
 
         Args:
             history: int64[B, T], -1 at padding.
@@ -73,7 +97,7 @@ class SidLoss:
         place = torch.full((self.n_items,), -1)
         place[items] = torch.arange(len(items))
         expected = len(targets) * self.share[items] + self.sampled_items / self.n_items
-        return Pool(items, place, torch.log(-torch.expm1(-expected)))
+        return Pool(items, place, -self.correction * torch.log(-torch.expm1(-expected)))
 
     def __call__(
         self,
@@ -99,51 +123,56 @@ class SidLoss:
             weights: float32[N], how much each target counts; all alike when None.
             told: bool[N], targets under a condition in words: they train the wish and nothing else; none when None.
         """
-        if told is None or not bool(told.any()):
-            total = self._each(states, wish, targets, item_keys, pool, bends=True)
-        else:
-            total = states.new_zeros(len(targets))
-            for rows, bends in ((~told, True), (told, False)):
-                if bool(rows.any()):
-                    each = self._each(states[rows], wish[rows], targets[rows], item_keys, pool, bends=bends)
-                    total = total.masked_scatter(rows, each)
+        told = torch.zeros(len(targets), dtype=torch.bool) if told is None else told
+        speaks = (wish != 0).any(dim=1)
+        total = states.new_zeros(len(targets))
+        for rows, kind in ((~told & ~speaks, SILENT), (~told & speaks, SPOKEN), (told, TOLD)):
+            if bool(rows.any()):
+                chosen = rows.nonzero()[:, 0]
+                each = self._each(states[chosen], wish[chosen], targets[chosen], item_keys, pool, kind)
+                total = total.index_copy(0, chosen, each)
         return total.mean() if weights is None else (total * weights).sum() / weights.sum().clamp(min=1e-6)
 
-    def _each(
-        self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, *, bends: bool
-    ) -> Tensor:
-        """Loss of each target: float32[N]; without ``bends``, gradients reach the wish only."""
-        wanted = pool.place[targets]
-        item_keys = self._part(item_keys, bends)
-        query = self._part(self.model.query(self.model.levels, states, wish), bends)
-        logits = query @ item_keys.T - pool.log_chance
-        total = self.auxiliary_weight * functional.cross_entropy(logits, wanted, reduction="none")
-        for level in range(self.model.levels):
-            total = total + self._level(level, states, wish, targets, item_keys, pool, bends)
+    def _each(self, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, kind: Kind) -> Tensor:
+        """Loss of each target, all of one kind: float32[N]."""
+        model = self.model
+        query = model.query(model.levels, states, wish)
+        logits = self._logits(query, item_keys, pool.offset, kind)
+        total = self.auxiliary_weight * functional.cross_entropy(logits, pool.place[targets], reduction="none")
+        for level in range(model.levels):
+            total = total + self._level(level, states, wish, targets, item_keys, pool, kind)
         return total
 
-    def _part(self, vectors: Tensor, bends: bool) -> Tensor:
-        """The vectors as they are, or with the gradient of their wish alone, which comes last."""
-        if bends:
-            return vectors
-        width = self.model.config.wish_width
-        return torch.cat([vectors[:, :-width].detach(), vectors[:, -width:]], dim=1)
+    def _logits(self, query: Tensor, keys: Tensor, bias: Tensor | None, kind: Kind) -> Tensor:
+        """Dense logits, expert by expert, so that no product is made that gives nothing: float32[N, V]."""
+        width, wish = self.model.config.width, self.model.config.wish_width
+        with torch.set_grad_enabled(kind.bends and torch.is_grad_enabled()):
+            # what content and popularity are compared with isn't learned
+            fixed = query[:, width:-wish] @ keys[:, width:-wish].detach().T
+            logits = torch.addmm(fixed if bias is None else fixed + bias, query[:, :width], keys[:, :width].T)
+        return torch.addmm(logits, query[:, -wish:], keys[:, -wish:].T) if kind.speaks else logits
+
+    def _part(self, vectors: Tensor, kind: Kind) -> Tensor:
+        """The columns of queries or keys that count for a kind of targets, with the gradients that it sends."""
+        wish = self.model.config.wish_width
+        if not kind.speaks:
+            return vectors[:, :-wish]
+        return vectors if kind.bends else torch.cat([vectors[:, :-wish].detach(), vectors[:, -wish:]], dim=1)
 
     def _level(
-        self, level: int, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, bends: bool
+        self, level: int, states: Tensor, wish: Tensor, targets: Tensor, item_keys: Tensor, pool: Pool, kind: Kind
     ) -> Tensor:
         model = self.model
         sids = model.sids[targets]
         query = model.query(level, states, wish, model.prefix_vectors(sids, level) if level else None)
-        query = self._part(query, bends)
         parents = self.trie.node[targets, level]
         if level < len(model.codes):
-            logits = query @ self._part(model.keys(level), bends).T
+            logits = self._logits(query, model.keys(level), None, kind)
             open_logits = logits.masked_fill(~self.children[level][parents], -torch.inf)
             return functional.cross_entropy(open_logits, sids[:, level], reduction="none")
-        outside = self.trie.node[pool.items, -2][None, :] != parents[:, None]
-        logits = query @ item_keys.T - pool.log_chance
-        return functional.cross_entropy(logits.masked_fill(outside, -torch.inf), pool.place[targets], reduction="none")
+        owner, place = self.trie.node[pool.items, -2], pool.place[targets]
+        query, keys = self._part(query, kind), self._part(item_keys, kind)
+        return sibling_cross_entropy(query, keys, pool.offset, parents, owner, place)
 
 
 def grounding_loss(model: CompactModel, wish: Tensor, means: Tensor, item_keys: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict
 from recsys_core.errors import BuildError
 from recsys_core.generator.checkpoint import CheckpointFiles, Progress
 from recsys_core.generator.config import TrainConfig
-from recsys_core.generator.data import Batch, InstructionSampler, Ints, Sequences, epoch_batches
-from recsys_core.generator.losses import SidLoss, grounding_loss, parameter_groups
+from recsys_core.generator.data import InstructionSampler, Ints, Sequences, epoch_batches
+from recsys_core.generator.losses import SidLoss, parameter_groups
 from recsys_core.generator.meaning import train_meaning
 from recsys_core.generator.model import CompactModel, Instruction
+from recsys_core.generator.step import training_loss
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 
 NO_GROUND = (np.empty(0, np.int64), np.empty((0, 0), bool))
@@ -125,9 +126,10 @@ def train(
         full=n_items <= config.full_softmax_items,
         sampled_items=config.sampled_items,
         auxiliary_weight=config.auxiliary_weight,
+        correction=config.sampling_correction,
     )
     optimizer = torch.optim.AdamW(
-        parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98), fused=True
     )
     files = CheckpointFiles(folder)
     progress = files.resume(model, optimizer) or Progress()
@@ -196,7 +198,7 @@ def _epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         ground = data.sampler.grounding(config.grounding_batch, rng) if config.grounding_weight else NO_GROUND
-        value = _step(model, loss, batch, ground, config, wordings, texts, negatives)
+        value = training_loss(model, loss, batch, ground, config, wordings, texts, negatives)
         if value is None:
             continue
         if not math.isfinite(value.item()):
@@ -210,56 +212,6 @@ def _epoch(
         optimizer.step()
         losses.append(value.item())
     return float(np.mean(losses)) if losses else 0.0
-
-
-def _step(
-    model: CompactModel,
-    loss: SidLoss,
-    batch: Batch,
-    ground: tuple[Ints, NDArray[np.bool_]],
-    config: TrainConfig,
-    wordings: torch.Tensor,
-    texts: torch.Tensor,
-    generator: torch.Generator,
-) -> torch.Tensor | None:
-    targets = torch.from_numpy(batch.targets)
-    wanted = targets >= 0
-    if not bool(wanted.any()):
-        return None
-    rows, own = torch.from_numpy(batch.instruction), torch.from_numpy(batch.own_text)
-    sentence = torch.where((own >= 0)[:, None], texts[own.clamp(min=0)], wordings[rows.clamp(min=0)])
-    sentence = sentence + config.sentence_noise * torch.randn(sentence.shape, generator=generator)
-    instruction = model.instruct(sentence, (rows >= 0) | (own >= 0))
-    history = torch.from_numpy(batch.history)
-    places = wanted.flatten().nonzero()[:, 0]
-    owner = torch.div(places, targets.shape[1], rounding_mode="floor")
-    chosen = targets.flatten()[places]
-    pool = loss.pool(history, chosen, generator)
-    item_vectors = model.item_vectors(pool.items)
-    states: torch.Tensor = model(history, instruction, item_vectors, pool.place)
-    keys = model.keys(model.levels, item_vectors, pool.items)
-    own_states = states.flatten(0, 1).index_select(0, places)
-    weights = value_weights(batch.values, config.value_weight)
-    if weights is not None:
-        weights = weights.flatten()[places]
-    told = torch.from_numpy(batch.conditioned)[owner]
-    value = loss(own_states, instruction.wish.index_select(0, owner), chosen, keys, pool, weights, told)
-    ground_rows, means = ground
-    if len(ground_rows) and config.grounding_weight > 0:
-        spoken = wordings[torch.from_numpy(ground_rows)]
-        spoken = spoken + config.sentence_noise * torch.randn(spoken.shape, generator=generator)
-        meant = model.instruct(spoken, torch.ones(len(spoken), dtype=torch.bool)).wish
-        known = torch.from_numpy(means)[:, pool.items]
-        value = value + config.grounding_weight * grounding_loss(model, meant, known, keys)
-    return value
-
-
-def value_weights(values: NDArray[np.float32] | None, power: float) -> torch.Tensor | None:
-    """``(value / mean) ** power`` of each target, float32 of the same shape; None when all count alike."""
-    if values is None or power == 0:
-        return None
-    positive = np.maximum(values, 0.0)
-    return torch.from_numpy(np.asarray((positive / max(float(positive.mean()), 1e-6)) ** power, dtype=np.float32))
 
 
 def _rate(config: TrainConfig, epoch: float) -> float:

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from recsys_core.generator.losses import SidLoss
-from recsys_core.generator.train import value_weights
+from recsys_core.generator.step import value_weights
 from recsys_core.generator.trie import TrieTensors
 from tests.recsys_core.generator.small import make_small
 
 
-def parts(small, rows=12, seed=0, *, full=True, sampled=8):
+def parts(small, rows=12, seed=0, *, full=True, sampled=8, correction=0.0):
     model = small.generator.model
     trie = TrieTensors.from_index(small.generator.index, hybrid=small.hybrid)
-    loss = SidLoss(model, trie, full=full, sampled_items=sampled, auxiliary_weight=1.0)
+    loss = SidLoss(model, trie, full=full, sampled_items=sampled, auxiliary_weight=1.0, correction=correction)
     generator = torch.Generator().manual_seed(seed)
     history = torch.randint(len(small.sids), (rows, 4), generator=generator)
     targets = torch.randint(len(small.sids), (rows,), generator=generator)
@@ -64,7 +64,31 @@ def test_a_pool_holds_the_batch_and_knows_where():
     assert (pool.place[targets] >= 0).all()
     assert torch.equal(pool.items[pool.place[targets]], targets)
     assert len(pool.items) < 200
-    assert (pool.log_chance <= 0).all()
+    assert not pool.offset.any()
+
+
+def test_correction_lifts_items_that_seldom_get_into_the_pool():
+    small = make_small(3, 200, hybrid=True)
+    history, targets = torch.arange(6)[None], torch.arange(2)
+    offsets = []
+    for correction in (1.0, 0.5):
+        loss, *_ = parts(small, full=False, sampled=5, correction=correction)
+        loss.share = torch.softmax(torch.arange(200) / 50, dim=0)
+        offsets.append(loss.pool(history, targets, torch.Generator().manual_seed(0)).offset)
+    assert (offsets[0] > 0).all()
+    assert (offsets[0].diff() < 0).all(), "later items are more popular here"
+    torch.testing.assert_close(offsets[1], offsets[0] / 2)
+
+
+def test_silent_targets_need_no_wish():
+    """The columns of the wish are left out for silent targets; the value must be that of the whole product."""
+    small = make_small(5, 30, hybrid=True)
+    loss, states, wish, targets, keys, pool = parts(small)
+    silent = torch.zeros_like(wish)
+    tiny = wish * 1e-12  # not silent, and yet without weight
+    assert loss(states, silent, targets, keys, pool).item() == pytest.approx(
+        loss(states, tiny, targets, keys, pool).item(), rel=1e-5
+    )
 
 
 def test_weights_count():

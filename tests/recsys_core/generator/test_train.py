@@ -65,12 +65,12 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
         return step(*args)
 
     broken, trie, data = _world()
-    monkeypatch.setattr(train_module, "_step", killed_step)
+    monkeypatch.setattr(train_module, "training_loss", killed_step)
     first_epoch = len(list(_batches(data)))
     steps = 4 - first_epoch - 2  # dies in the second epoch
     with pytest.raises(Killed):
         train(broken, trie, data, CONFIG, tmp_path / "broken")
-    monkeypatch.setattr(train_module, "_step", step)
+    monkeypatch.setattr(train_module, "training_loss", step)
     fresh, trie, data = _world()
     resumed = train(fresh, trie, data, CONFIG, tmp_path / "broken")
     assert [r.model_dump() for r in resumed] == [r.model_dump() for r in expected]
@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_checkpoint(tm
     model, trie, data = _world()
     train(model, trie, data, CONFIG.model_copy(update={"epochs": 1}), tmp_path)
     good = (tmp_path / "best.safetensors").read_bytes()
-    monkeypatch.setattr(train_module, "_step", lambda *args: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr(train_module, "training_loss", lambda *args: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(BuildError, match="learning_rate"):
         train(model, trie, data, CONFIG, tmp_path)
     assert (tmp_path / "best.safetensors").read_bytes() == good
