@@ -55,7 +55,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
         """Stands for a kill in the middle of an epoch: nothing after it runs."""
 
     steps = 0
-    step = train_module._step
+    step = train_module.training_loss
 
     def killed_step(*args):
         nonlocal steps
