@@ -171,7 +171,7 @@ class CompactModel(nn.Module):
         self.register_buffer("popularity", centred_log(catalogue.counts))
         self.register_buffer("code_popularity", code_popularity(self.sids, catalogue.counts, catalogue.code_sizes))
         # how strongly popularity counts: one factor a level, and what person and words add to it
-        self.popularity_scales = nn.Parameter(torch.full((self.levels + 1,), 0.5))
+        self.popularity_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_popularity))
         self.popularity_taste = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(self.popularity_taste.weight)
         self.reader = ContentReader(width, config.window)

@@ -42,7 +42,7 @@ class SasRecConfig(TrainingRecipe):
 
         Three cases, from the sets that the recipe was found on. At least :data:`DENSE_POSITIONS` positions an item:
         dropout 0.2, learning rate 2e-3, 15 epochs. Otherwise up to :data:`LARGE_CATALOGUE` items: 0.3, 2e-3, 10 epochs;
-        more items: 0.5, 1.5e-3, 12 epochs, since most of them are seen a few times only.
+        more items: 0.5, 1.5e-3, 12 epochs, since most of them are seen a few times only, and twice the width.
 
         Args:
             n_items: size of the catalogue.
@@ -52,4 +52,4 @@ class SasRecConfig(TrainingRecipe):
             return cls(dropout=0.2, learning_rate=2e-3, epochs=15)
         if n_items <= LARGE_CATALOGUE:
             return cls(dropout=0.3, learning_rate=2e-3, epochs=10)
-        return cls(dropout=0.5, learning_rate=1.5e-3, epochs=12)
+        return cls(width=128, dropout=0.5, learning_rate=1.5e-3, epochs=12)
