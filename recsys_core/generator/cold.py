@@ -234,6 +234,7 @@ def _describe(extended: CompactModel, model: CompactModel, sizes: tuple[int, ...
     extended.content = torch.cat([model.content, functional.normalize(added, dim=-1)])
     # nobody has acted on them yet: as popular as the ordinary item, or nobody ever would
     extended.popularity = torch.cat([model.popularity, model.popularity.new_zeros(len(added))])
+    extended.item_offset = torch.cat([model.item_offset, model.item_offset.new_zeros(len(added))])
     for name in ("code_content", "code_popularity"):
         table, grown, start = model.get_buffer(name), [], 0
         for size, old in zip(sizes, model.code_sizes, strict=True):

@@ -2,7 +2,7 @@
 
 A new item's vectors were never pushed away from the states that they don't belong to, and every further path is one
 more bucket in which it competes. Unchecked, a twentieth of the catalogue with four paths each took an eighth of all
-probability, at the expense of items that people are known to want. The popularity prior is where that is set right.
+probability, at the expense of items that people are known to want. An offset on their logits sets that right.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from recsys_core.generator.model import CompactModel
 from recsys_core.generator.train import last_states
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 
-LOWEST = -4.0
-"""Log popularity below which nothing is set, whatever the share: an item without interactions has about -2, and new
-items that are alone under their codes keep what their codes get, however unpopular they are."""
+LOWEST = -8.0
+"""Offset below which nothing is set, whatever the share: new items that are alone under their codes keep what their
+codes get, however low they score."""
 
-STEPS = 6
-"""Halvings of the interval that the log popularity is searched in."""
+STEPS = 8
+"""Halvings of the interval that the offset is searched in."""
 
 _CHUNK = 16
 
@@ -47,10 +47,10 @@ def share_of_probability(model: CompactModel, trie: TrieTensors, histories: list
 def settle_share(
     model: CompactModel, index: ConstraintIndex, offsets: Ints, items: Ints, *, first: int, share: float, contexts: int
 ) -> float:
-    """Lower the log popularity of new items, all by the same, until they take no more than a share; in place.
+    """Lower the logits of new items, all by the same, until they take no more than a share; in place.
 
-    Only where the last level tells items apart by their own vectors (the hybrid layout); codes have popularities of
-    their own, which belong to other items too.
+    Only where the last level tells items apart by their own vectors (the hybrid layout); codes belong to other
+    items too.
 
     Args:
         model: with the new items, in evaluation mode.
@@ -72,12 +72,12 @@ def settle_share(
     low, high = LOWEST, 0.0
     for _ in range(STEPS):
         middle = (low + high) / 2
-        model.popularity[first:] = middle
+        model.item_offset[first:] = middle
         if share_of_probability(model, trie, histories, first) > share:
             high = middle
         else:
             low = middle
-    model.popularity[first:] = low
+    model.item_offset[first:] = low
     return share_of_probability(model, trie, histories, first)
 
 

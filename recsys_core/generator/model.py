@@ -147,6 +147,7 @@ class CompactModel(nn.Module):
     code_content: Tensor
     popularity: Tensor
     code_popularity: Tensor
+    item_offset: Tensor
 
     def __init__(self, config: CompactConfig, catalogue: CatalogueTensors) -> None:
         super().__init__()
@@ -170,6 +171,8 @@ class CompactModel(nn.Module):
         self.state_width = width + self.content_width + 1
         self.register_buffer("popularity", centred_log(catalogue.counts))
         self.register_buffer("code_popularity", code_popularity(self.sids, catalogue.counts, catalogue.code_sizes))
+        # added to the logits of single items; 0 for all that training has seen
+        self.register_buffer("item_offset", torch.zeros(n_items))
         # how strongly popularity counts: one factor a level, and what person and words add to it
         self.popularity_scales = nn.Parameter(torch.full((self.levels + 1,), config.start_popularity))
         self.popularity_taste = nn.Linear(width, 1, bias=False)
@@ -272,7 +275,7 @@ class CompactModel(nn.Module):
             prefix: float32[..., d], sum of the code vectors chosen so far; needed from level 1 on.
 
         Returns:
-            float32[..., d + c + 1 + w].
+            float32[..., d + c + 2 + w].
         """
         width, above = self.config.width, self.config.width + self.content_width
         taste, content, popular = state[..., :width], state[..., width:above], state[..., above:]
@@ -286,13 +289,16 @@ class CompactModel(nn.Module):
                 functional.normalize(taste, dim=-1) * taste_scale,
                 content * content_scale,
                 popular + self.popularity_scales[level],
+                torch.ones_like(popular),
                 wish * wish_scale,
             ],
             dim=-1,
         )
 
     def keys(self, level: int, item_vectors: Tensor | None = None, items: Tensor | None = None) -> Tensor:
-        """Output vectors of a level, float32[V, d + c + 1 + w]: taste, content and wish of unit length, log popularity.
+        """Output vectors of a level, float32[V, d + c + 2 + w]: taste, content, log popularity, offset and wish.
+
+        Taste, content and wish are of unit length.
 
         V is the level's code vocabulary, or the items at the hybrid layout's last level and for the auxiliary head;
         ``items`` (int64[P]) says which, and ``item_vectors`` are of the same.
@@ -301,17 +307,18 @@ class CompactModel(nn.Module):
             taste = self.item_vectors(items) if item_vectors is None else item_vectors
             if items is None or len(items) == len(self.text):
                 wish, content = self.wish_items.weight + self.wish_text(self.text), self.content
-                popular = self.popularity
+                popular, offset = self.popularity, self.item_offset
             else:
                 wish = self.wish_items(items) + self.wish_text(self.text[items])
-                content, popular = self.content[items], self.popularity[items]
+                content, popular, offset = self.content[items], self.popularity[items], self.item_offset[items]
         else:
             size, first = self.code_sizes[level], sum(self.code_sizes[:level])
             every = torch.arange(size)
             taste, wish = self.codes[level](every), self.wish_codes[level](every)
             content, popular = self.code_content[first : first + size], self.code_popularity[first : first + size]
-        parts = [functional.normalize(taste, dim=-1), content, popular[:, None], functional.normalize(wish, dim=-1)]
-        return torch.cat(parts, dim=-1)
+            offset = torch.zeros_like(popular)
+        single = torch.stack([popular, offset], dim=1)
+        return torch.cat([functional.normalize(taste, dim=-1), content, single, functional.normalize(wish, dim=-1)], -1)
 
     def prefix_vectors(self, sids: Tensor, level: int) -> Tensor:
         """Sum of the code vectors of the first ``level`` codes: int64[..., L] to float32[..., d]."""

@@ -34,8 +34,9 @@ def brute_force(small, states, wish) -> np.ndarray:
             wished = wish * model.log_wish_scales[level].exp()
             keys = model.keys(level)
             about = content * model.log_content_scales[level].exp()
+            popular = popular + model.popularity_scales[level]
             logits = {
-                token: float(torch.cat([taste, about, popular + model.popularity_scales[level], wished]) @ keys[token])
+                token: float(torch.cat([taste, about, popular, torch.ones(1), wished]) @ keys[token])
                 for token in children[tuple(sid[:level])]
             }
             total += logits[sid[level]] - math.log(sum(math.exp(v) for v in logits.values()))

@@ -55,6 +55,7 @@ def brute_force(generator, sids, items, state, wish) -> np.ndarray:
                     functional.normalize(at, dim=-1) * model.log_scales[level].exp(),
                     content * model.log_content_scales[level].exp(),
                     popular + model.popularity_scales[level],
+                    torch.ones(1),
                     wish * model.log_wish_scales[level].exp(),
                 ]
             )
