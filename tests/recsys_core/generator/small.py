@@ -18,7 +18,9 @@ class Small(NamedTuple):
     hybrid: bool
 
 
-def make_small(seed: int, n_items: int, *, hybrid: bool, levels: int = 2, codes: int = 4) -> Small:
+def make_small(
+    seed: int, n_items: int, *, hybrid: bool, levels: int = 2, codes: int = 4, content_width: int = 128
+) -> Small:
     """A random, untrained generator: its weights are made larger so that its probabilities differ."""
     rng = np.random.default_rng(seed)
     prefix = rng.integers(codes, size=(n_items, levels))
@@ -26,7 +28,7 @@ def make_small(seed: int, n_items: int, *, hybrid: bool, levels: int = 2, codes:
     sids = np.concatenate([prefix, last], axis=1).astype(np.int32)
     text = rng.normal(size=(n_items, 12)).astype(np.float32)
     text /= np.linalg.norm(text, axis=1, keepdims=True)
-    config = CompactConfig(width=16, wish_width=8, window=6, dropout=0.0)
+    config = CompactConfig(width=16, wish_width=8, window=6, dropout=0.0, content_width=content_width)
     model = make_model(config, sids, text, hybrid=hybrid, seed=seed)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -52,9 +52,10 @@ def brute_force(small, states, wish) -> np.ndarray:
     levels=st.integers(1, 3),
     share=st.floats(0, 1),
     wide=st.booleans(),
+    content_width=st.sampled_from([0, 3, 128]),
 )
-def test_search_equals_brute_force(seed, n_items, hybrid, levels, share, wide):
-    small = make_small(seed, n_items, hybrid=hybrid, levels=levels)
+def test_search_equals_brute_force(seed, n_items, hybrid, levels, share, wide, content_width):
+    small = make_small(seed, n_items, hybrid=hybrid, levels=levels, content_width=content_width)
     rng = np.random.default_rng(seed)
     histories = [rng.integers(n_items, size=int(rng.integers(0, 9))) for _ in range(3)]
     encoded = small.generator.encode(histories, ["something warm", "", "something cold"])
