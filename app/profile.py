@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys_core.serving.recommender import Recommender
 
 _MAX_LISTED = 10
+_MAX_RECENT = 50
 _MIN_HISTORY = 3
 _DECADE_FIELDS = {"year", "decade"}
 
@@ -68,6 +69,8 @@ class Profile(BaseModel):
     """Thumbs up first, then highest values of the log, newest first."""
     disliked: list[ProfileItem]
     """Thumbs down, newest first."""
+    recent: list[ProfileItem]
+    """The newest of the history, newest first: what explanations may name as a reason."""
     thumbs: dict[str, int]
     """All thumbs by item id, -1 or 1."""
     text: str
@@ -89,7 +92,8 @@ def describe(recommender: Recommender, user_id: str, feedback: dict[str, int]) -
     down = [item for item, value in reversed(feedback.items()) if value < 0 and item in catalogue]
     liked = [ProfileItem(item_id=i, title=catalogue.get(i).title, why="thumbs up") for i in up]
     best = max(ratings.values(), default=0.0)
-    if len(set(ratings.values())) > 1:
+    told_apart = len(set(ratings.values())) > 1
+    if told_apart:
         favourites = [i for i in reversed(history) if ratings.get(i) == best and i not in feedback]
         liked += [ProfileItem(item_id=i, title=catalogue.get(i).title, why=f"rated {best:g}") for i in favourites]
     chosen = [i for i in dict.fromkeys([*history, *up]) if i not in set(down)]
@@ -101,6 +105,12 @@ def describe(recommender: Recommender, user_id: str, feedback: dict[str, int]) -
         facts=facts,
         liked=liked[:_MAX_LISTED],
         disliked=[ProfileItem(item_id=i, title=catalogue.get(i).title, why="thumbs down") for i in down[:_MAX_LISTED]],
+        recent=[
+            ProfileItem(
+                item_id=i, title=catalogue.get(i).title, why=f"rated {ratings[i]:g}" if told_apart else "in the history"
+            )
+            for i in dict.fromkeys(history[: -_MAX_RECENT - 1 : -1])
+        ],
         thumbs=feedback,
         text=_text(catalogue.item_noun, len(history), facts, liked),
     )

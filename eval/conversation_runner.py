@@ -289,7 +289,7 @@ class _Player:
     def _fresh_table(self, user: str) -> Table:
         profile = self.client.profile(user)
         known = [str(profile.get("text", ""))]
-        known += [str(item["title"]) for side in ("liked", "disliked") for item in profile.get(side, [])]
+        known += [str(item["title"]) for side in ("liked", "disliked", "recent") for item in profile.get(side, [])]
         return Table(sources=known)
 
     def _thumbs(self, turn: Turn, table: Table, user: str, thread: str | None, given: list[str]) -> None:

@@ -119,6 +119,8 @@ def test_profile_is_readable_and_right(api: TestClient, runtime: Runtime) -> Non
     top = year["values"][0]
     assert top["share"] == pytest.approx(decades.count(int(top["value"][:-1])) / len(decades), abs=1e-3)
     assert top["value"] in profile["text"]
+    assert [item["item_id"] for item in profile["recent"]] == list(dict.fromkeys(history[::-1]))[:50]
+    assert all(item["title"] and item["why"] for item in profile["recent"])
     stranger = api.get("/v1/users/nobody/profile").json()
     assert not stranger["known"]
     assert stranger["facts"] == []
