@@ -70,7 +70,7 @@ class Profile(BaseModel):
     disliked: list[ProfileItem]
     """Thumbs down, newest first."""
     recent: list[ProfileItem]
-    """The newest of the history, newest first: what explanations may name as a reason."""
+    """The newest 50 items of the history, newest first, each once: what reasons may name."""
     thumbs: dict[str, int]
     """All thumbs by item id, -1 or 1."""
     text: str
@@ -109,7 +109,7 @@ def describe(recommender: Recommender, user_id: str, feedback: dict[str, int]) -
             ProfileItem(
                 item_id=i, title=catalogue.get(i).title, why=f"rated {ratings[i]:g}" if told_apart else "in the history"
             )
-            for i in dict.fromkeys(history[: -_MAX_RECENT - 1 : -1])
+            for i in list(dict.fromkeys(reversed(history)))[:_MAX_RECENT]
         ],
         thumbs=feedback,
         text=_text(catalogue.item_noun, len(history), facts, liked),
