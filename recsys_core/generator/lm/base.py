@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaModel
 
 from recsys_core.errors import ConfigError
 from recsys_core.generator.lm.config import LmConfig
-from recsys_core.generator.lm.vocabulary import TokenLayout
+from recsys_core.generator.lm.layout import TokenLayout
 
 StockModel = Any
 """A transformers ``PreTrainedModel``; its own annotations say less than what is used of it here."""

@@ -18,7 +18,8 @@ from recsys_core.catalog.splits import Split
 from recsys_core.generator.data import PLAIN, Batch, InstructionSampler, Ints, Sequences, epoch_batches
 from recsys_core.generator.lm.config import LmConfig, LmTrainConfig
 from recsys_core.generator.lm.documents import Document, answer_document, words_document
-from recsys_core.generator.lm.vocabulary import LmVocabulary, TokenLayout, pretrained_tokenizer, word_tokenizer
+from recsys_core.generator.lm.layout import TokenLayout
+from recsys_core.generator.lm.vocabulary import LmVocabulary, pretrained_tokenizer, word_tokenizer
 from recsys_core.generator.prepare import prepare_sampler
 
 Tokens = list[list[int]]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recsys_core.generator.lm.vocabulary import TokenLayout
+from recsys_core.generator.lm.layout import TokenLayout
 
 Ints = NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from recsys_core.generator.lm.base import StockModel
-from recsys_core.generator.lm.vocabulary import TokenLayout
+from recsys_core.generator.lm.layout import TokenLayout
 from recsys_core.generator.trie import TrieTensors
 
 Ints = NDArray[np.int64]

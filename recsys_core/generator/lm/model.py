@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from recsys_core.generator.lm.base import Base, StockModel
 from recsys_core.generator.lm.config import LmConfig
-from recsys_core.generator.lm.vocabulary import TokenLayout
+from recsys_core.generator.lm.layout import TokenLayout
 
 MAX_LOG_SCALE = 4.6
 """Factors stay under 100."""

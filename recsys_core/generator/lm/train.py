@@ -28,9 +28,9 @@ from recsys_core.generator.lm.config import LmConfig, LmTrainConfig
 from recsys_core.generator.lm.data import LmData, epoch_documents
 from recsys_core.generator.lm.documents import Rows, pack
 from recsys_core.generator.lm.engine import LmEngine
+from recsys_core.generator.lm.layout import TokenLayout
 from recsys_core.generator.lm.losses import LmLoss, parameter_groups
 from recsys_core.generator.lm.model import LmModel
-from recsys_core.generator.lm.vocabulary import TokenLayout
 from recsys_core.generator.lm.words import word_content
 from recsys_core.generator.trie import TrieTensors
 
