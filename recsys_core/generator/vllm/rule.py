@@ -37,9 +37,9 @@ class ServerRule(BaseModel):
     """What probabilities are relative to.
 
     ``allowed``: to the continuations that the rule leaves; for clients that sample, whose every answer is then an
-    allowed item. ``catalogue``: to all continuations that exist, so that they don't depend on the rule; what closed ones
-    would have had goes to the padding token (one token a request). ``items``: as ``catalogue``, by the model's item head
-    (one softmax over the whole catalogue at the end of the prompt).
+    allowed item. ``catalogue``: to all continuations that exist, so that they don't depend on the rule; what closed
+    ones would have had goes to the padding token (one token a request). ``items``: as ``catalogue``, by the model's
+    item head (one softmax over the whole catalogue at the end of the prompt).
     """
 
     @field_validator("excluded")

@@ -109,9 +109,7 @@ class ServedRelease:
         try:
             layout = TokenLayout.model_validate_json((folder / "lm" / LAYOUT_FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ReleaseError(
-                f"release {release.id} has no lm; build one that has: sidra build --with-lm"
-            ) from None
+            raise ReleaseError(f"release {release.id} has no lm; build one that has: sidra build --with-lm") from None
         except (OSError, ValueError) as error:
             raise ReleaseError(f"{folder}: {LAYOUT_FILE} can't be read ({error}); run `sidra build` again") from error
         return cls(release.id, layout, ConstraintIndex.load(release.index), Catalogue.load(release.catalogue))
