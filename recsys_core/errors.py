@@ -54,3 +54,40 @@ class FilterError(SidraError):
         self.allowed = sorted(allowed)
         hint = f"; allowed fields: {', '.join(self.allowed)}" if self.allowed else ""
         super().__init__(message + hint)
+
+
+class GeneratorServerError(SidraError):
+    """A generator server that can't be used; the message names its address, what is wrong and the remedy.
+
+    Args:
+        url: address of the server.
+        problem: what is wrong and what to do.
+    """
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = url
+        super().__init__(f"generator server {url}: {problem}")
+
+
+class ServerDownError(GeneratorServerError):
+    """Nobody answers there, or with an error of its own (5xx)."""
+
+
+class ServerSlowError(GeneratorServerError):
+    """It didn't answer in time."""
+
+
+class ServerReleaseError(GeneratorServerError):
+    """It answers for another release."""
+
+
+class ServerRefusedError(GeneratorServerError):
+    """It refused the request (4xx)."""
+
+
+class ServerAnswerError(GeneratorServerError):
+    """Its answer can't be true: not a number, a token outside the catalogue or the rule, something left out."""
+
+
+class NoServerError(SidraError):
+    """None of the generator servers could be used; the message says why of each."""
