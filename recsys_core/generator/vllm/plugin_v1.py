@@ -18,7 +18,7 @@ Row = tuple[Prepared, list[int], list[int]]
 """Rule, prompt tokens, output tokens (a list that vLLM goes on filling)."""
 
 
-class SidRules(LogitsProcessor):
+class SidRules(LogitsProcessor):  # type: ignore[misc]
     """Leaves only tokens that lead to an allowed semantic ID, in the rows of requests that carry a rule."""
 
     @classmethod

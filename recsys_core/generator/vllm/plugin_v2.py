@@ -17,7 +17,7 @@ from recsys_core.generator.vllm.masking import constrain_
 from recsys_core.generator.vllm.served import Ints, Prepared, check_request, rule_text, served_release
 
 
-class SidRules(LogitsProcessor):
+class SidRules(LogitsProcessor):  # type: ignore[misc]
     """Leaves only tokens that lead to an allowed semantic ID, in the rows of requests that carry a rule.
 
     Raises:

@@ -297,12 +297,13 @@ class ServerSearch:
             dense = np.full((requests, width, int(place.max(initial=0)) + 1), -np.inf, dtype=np.float32)
             dense[request, slot[children.state], place] = children.conditional
             fused = fuse(prefixes, dense, fusion)[request, slot[children.state], place]
-        opened = restriction.open(self.index.levels, children.node)
-        request, leaf, exact, fused = (a[opened] for a in (request, children.node, exact, fused))
+        leaf = children.node
+        there = np.flatnonzero(restriction.open(self.index.levels, leaf))
+        request, leaf, exact, fused = request[there], leaf[there], exact[there], fused[there]
         if self.index.leaves > len(self.index):
             request, leaf, exact, fused = self._added_up(request, leaf, exact, fused, requests)
-        real = np.isfinite(fused)
-        request, leaf, exact, fused = (a[real] for a in (request, leaf, exact, fused))
+        there = np.flatnonzero(np.isfinite(fused))
+        request, leaf, exact, fused = request[there], leaf[there], exact[there], fused[there]
         order = np.lexsort((leaf, -fused, request))
         rank = _ranks(request[order])
         order, rank = order[rank < pool], rank[rank < pool]

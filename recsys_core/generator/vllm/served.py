@@ -213,7 +213,8 @@ class ServedRelease:
         return depth, node
 
     def _follow(self, level: int, nodes: Ints, tokens: Ints) -> Ints:
-        return self.index.step(level, nodes, tokens - self.layout.first(level)).astype(np.int64)
+        followed: Ints = self.index.step(level, nodes, tokens - self.layout.first(level)).astype(np.int64)
+        return followed
 
     def step(self, tails: Ints, rules: Sequence[Prepared]) -> Step:
         """What may follow.
@@ -285,10 +286,16 @@ def rule_text(arguments: Mapping[str, Any] | None) -> str | None:
 
 
 def continuation_tokens(layout: TokenLayout, index: ConstraintIndex) -> list[Ints]:
-    """Per level, ``int64[nodes at the next depth]``: the model's token that leads to each node."""
-    found = [layout.first(level) + np.asarray(t, dtype=np.int64) for level, t in enumerate(index.child_token)]
-    if layout.hybrid:
-        found[-1] = layout.first_item + np.asarray(index.leaf_item, dtype=np.int64)
+    """Per level, ``int64[nodes at the next depth]``: the model's token that leads to each node.
+
+    Raises:
+        ReleaseError: in a hybrid layout the last token of a semantic ID isn't the item's own.
+    """
+    if layout.hybrid and not np.array_equal(index.child_token[-1], index.leaf_item):
+        raise ReleaseError("the last code of a semantic ID isn't its item's number; run `sidra build` again")
+    found: list[Ints] = []
+    for level, codes in enumerate(index.child_token):
+        found.append(layout.first(level) + np.asarray(codes, dtype=np.int64))
     return found
 
 
