@@ -91,3 +91,7 @@ class ServerAnswerError(GeneratorServerError):
 
 class NoServerError(SidraError):
     """None of the generator servers could be used; the message says why of each."""
+
+
+class InstallError(SidraError):
+    """Something that had to be installed could not be; the message says what and what to do."""

@@ -107,7 +107,7 @@ class ServedRelease:
         """
         release = Release(folder)
         try:
-            layout = TokenLayout.model_validate_json((folder / "lm" / LAYOUT_FILE).read_text(encoding="utf-8"))
+            layout = TokenLayout.model_validate_json((release.lm / LAYOUT_FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ReleaseError(f"release {release.id} has no lm; build one that has: sidra build --with-lm") from None
         except (OSError, ValueError) as error:
