@@ -3,6 +3,7 @@
 #   make run            import MovieLens, build, start API and page, print the address
 #   make run LLM=none   the same without a language model
 #   make test           lint-free run of the whole test suite
+#   make vllm           vLLM in an environment of its own, for `sidra serve-generator`
 
 PYTHON ?= python3.11
 VENV   ?= .venv
@@ -10,7 +11,7 @@ LLM    ?=
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint types check format browser doctor clean lock help
+.PHONY: run test lint types check format browser vllm vllm-if-possible doctor clean lock help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,7 +29,7 @@ $(STAMP): $(BIN)/python pyproject.toml constraints.txt
 run: $(STAMP)
 	@$(BIN)/sidra run $(if $(LLM),--llm $(LLM))
 
-test: $(STAMP) browser
+test: $(STAMP) browser vllm-if-possible
 	@echo "make: running the tests"
 	@$(BIN)/python -m pytest
 
@@ -59,6 +60,14 @@ browser:
 	else \
 		echo "make: no chromium here; the browser tests will be skipped (install it to run them)"; \
 	fi
+
+# vLLM pins versions that Sidra doesn't share, so it has an environment of its own in the cache folder. Its tests skip
+# and say so where it can't be had.
+vllm: $(STAMP)
+	@$(BIN)/sidra serve-generator --install-only
+
+vllm-if-possible: $(STAMP)
+	@$(BIN)/sidra serve-generator --install-only || echo "make: without vLLM its tests will be skipped"
 
 doctor: $(STAMP)
 	@$(BIN)/sidra doctor

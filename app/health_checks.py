@@ -144,11 +144,33 @@ def _generator(settings: Settings) -> Check:
         release = ReleaseStore(settings.home).open()
     except SidraError:
         return Check("generator", "note", f"{name}; there is no release yet")
-    if name == "lm" and not release.has_lm:
+    if name != "compact" and not release.has_lm:
         remedy = "run `sidra build --with-lm`, or set SIDRA_GENERATOR=compact"
-        return Check("generator", "missing", f"lm; release {release.id} holds none", remedy)
+        return Check("generator", "missing", f"{name}; release {release.id} holds no lm", remedy)
+    if name == "vllm":
+        return _generator_servers(settings, release.id)
     others = " (lm is there, too)" if release.has_lm and name != "lm" else ""
     return Check("generator", "ok", f"{name}{others}")
+
+
+def _generator_servers(settings: Settings, release: str) -> Check:
+    from app.recommending import generator_servers
+    from recsys_core.generator.vllm.pool import PoolConfig, ServerPool
+
+    servers = generator_servers(settings)
+    try:
+        pool = ServerPool(servers.urls, release, PoolConfig(timeout_s=servers.timeout_s))
+    except SidraError as error:
+        return Check("generator", "missing", "vllm, without servers", str(error))
+    try:
+        health = pool.health()
+    finally:
+        pool.close()
+    wrong = [one.problem for one in health if one.problem]
+    found = f"vllm; {len(health) - len(wrong)} of {len(health)} servers answer for release {release}"
+    if not wrong:
+        return Check("generator", "ok", found)
+    return Check("generator", "note", f"{found}; without any, lm answers in process", "; ".join(wrong))
 
 
 def _language_model(settings: Settings) -> Check:

@@ -8,6 +8,8 @@ from app.schemas import RecommendAnswer, RecommendBody, RecommendedItem
 from recsys_core.generator.protocol import GenerateRequest
 
 if TYPE_CHECKING:
+    from app.settings import Settings
+    from recsys_core.serving.families import Servers
     from recsys_core.serving.recommender import Recommender
 
 _MAX_AVOID = 200
@@ -46,6 +48,14 @@ def personalise(
     return GenerateRequest(**plain, history=history, avoid=avoid), notes
 
 
+def generator_servers(settings: Settings) -> Servers:
+    """Where the generator `vllm` asks."""
+    from recsys_core.serving.families import Servers
+
+    urls = tuple(url.strip() for url in settings.vllm_urls.split(",") if url.strip())
+    return Servers(urls, settings.vllm_timeout_s)
+
+
 def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, int] | None = None) -> RecommendAnswer:
     """Ask the recommender and add titles and facts.
 
@@ -71,5 +81,7 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         timings_ms=result.timings_ms,
         release=result.release,
         generator=result.generator,
+        degraded=result.degraded,
+        degraded_reason=result.degraded_reason,
         notes=notes + result.notes,
     )

@@ -189,10 +189,16 @@ class Runtime:
             stage.state, stage.detail = "ready", release.id
             stage.seconds = round(time.perf_counter() - begun, 3)
             # After the release is found: a missing one should be told at once, not after torch is loaded.
+            from app.recommending import generator_servers
             from recsys_core.serving.recommender import Recommender
 
             settings = self.settings
-            recommender = Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
+            recommender = Recommender.open(
+                release,
+                vector_store=settings.vector_store,
+                generator=settings.generator,
+                servers=generator_servers(settings),
+            )
             if len(recommender.catalogue) != release.manifest.item_count:
                 raise ReleaseError(
                     f"release {release.id} names {release.manifest.item_count} items and holds "

@@ -70,7 +70,11 @@ class RecommendAnswer(BaseModel):
     release: str
     """Release the answer came from."""
     generator: str
-    """Generator family that the probabilities are of: `compact` or `lm`."""
+    """Generator family that the probabilities are of: `compact`, `lm` or `vllm`."""
+    degraded: bool = False
+    """True when another engine answered than the one asked for."""
+    degraded_reason: str = ""
+    """Which and why, one sentence."""
     notes: list[str]
     """Sentences about anything unusual."""
 

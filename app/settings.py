@@ -62,8 +62,13 @@ class Settings(BaseSettings):
     llm_start_s: float = Field(default=120.0, gt=0)
     """Seconds the API waits for the language model before it answers by rules and says so."""
 
-    generator: Literal["compact", "lm"] = "compact"
-    """What generates items: the compact generator of every release, or the language model of those built with it."""
+    generator: Literal["compact", "lm", "vllm"] = "compact"
+    """What generates items: the compact generator of every release, or the language model of those built with it, in
+    this process (`lm`) or on servers (`vllm`)."""
+    vllm_urls: str = ""
+    """`vllm`: addresses of `sidra serve-generator`, with commas between them."""
+    vllm_timeout_s: float = Field(default=5.0, gt=0)
+    """`vllm`: longest wait for one answer of a server."""
     vector_store: Literal["chroma", "exact"] = "exact"
     """Index behind the item search."""
     workers: int = Field(default=2, ge=1, le=64)

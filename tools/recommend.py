@@ -76,6 +76,8 @@ class RecommendResult(BaseModel):
     """Release the answer came from."""
     notes: list[str]
     """Anything unusual, in sentences."""
+    degraded_reason: str = ""
+    """Why another engine answered than the one asked for; empty when none did."""
     timings_ms: dict[str, float]
     """Milliseconds by stage."""
 
@@ -139,6 +141,7 @@ def recommend(args: RecommendArguments, context: ToolContext) -> RecommendResult
         cold_start=result.cold_start,
         release=result.release,
         notes=result.notes,
+        degraded_reason=result.degraded_reason,
         timings_ms=result.timings_ms,
     )
 

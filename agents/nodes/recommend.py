@@ -38,6 +38,9 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
             "cold_start": result.cold_start,
             "release": result.release or context.release,
             "notes": [note for note in result.notes if note not in outcome.notes],
+            "degraded_reason": "; ".join(
+                filter(None, dict.fromkeys([outcome.degraded_reason, result.degraded_reason]))
+            ),
         }
     )
     emit(SlateEvent(cards=cards, final=False, note=outcome.closest))

@@ -48,7 +48,8 @@ def chat(
     k: Annotated[int, typer.Option(min=1, max=20, help="How many items.")] = 5,
     llm: Annotated[str | None, typer.Option(help="embedded, none, openai or scripted.")] = None,
     generator: Annotated[
-        str | None, typer.Option(help="compact or lm, when everything runs in this process; default SIDRA_GENERATOR.")
+        str | None,
+        typer.Option(help="compact, lm or vllm, when everything runs in this process; default SIDRA_GENERATOR."),
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     json_: JsonFlag = False,
@@ -112,7 +113,7 @@ def _answer(talker: Talker, text: str, thread: str | None, screen: Console | Non
                 if screen is not None:
                     screen.print()
                     if event["degraded"]:
-                        say(f"(answered by rules: {event['degraded_reason']})")
+                        say(f"(not as usual: {event['degraded_reason']})")
                 return {**event, "steps": steps}
     raise Failed("the answer broke off; try again")
 

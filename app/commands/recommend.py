@@ -36,9 +36,7 @@ def recommend(
     like: Annotated[list[str] | None, typer.Option(help="An item id the list should resemble; repeat.")] = None,
     k: Annotated[int, typer.Option(min=1, max=500, help="How many items.")] = 10,
     beam: Annotated[int, typer.Option(min=1, max=1000, help="Width of the search.")] = 20,
-    generator: Annotated[
-        str | None, typer.Option(help="compact, or lm in a release built with it; default SIDRA_GENERATOR.")
-    ] = None,
+    generator: Annotated[str | None, typer.Option(help="compact, lm or vllm; default SIDRA_GENERATOR.")] = None,
     model: Annotated[str, typer.Option(help="sidra, generator, item_cf or popularity.")] = "sidra",
     release: Annotated[str | None, typer.Option(help="Release to ask; default the current one.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
@@ -92,9 +90,15 @@ def open_recommender(settings: Settings, release_id: str | None = None) -> Recom
 
     release = ReleaseStore(settings.home).open(release_id)
     # After the release is found: a missing one should be told at once, not after torch is loaded.
+    from app.recommending import generator_servers
     from recsys_core.serving.recommender import Recommender
 
-    return Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
+    return Recommender.open(
+        release,
+        vector_store=settings.vector_store,
+        generator=settings.generator,
+        servers=generator_servers(settings),
+    )
 
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:

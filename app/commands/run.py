@@ -88,7 +88,7 @@ def ensure_release(settings: Settings) -> None:
             "or unset SIDRA_DATASET"
         )
     say("Building a release: vectors, semantic IDs, index, generator. This takes a few minutes ...")
-    build_dataset(settings, folder, with_lm=settings.generator == "lm")
+    build_dataset(settings, folder, with_lm=settings.generator != "compact")
 
 
 def ensure_language_model(settings: Settings) -> None:

@@ -30,7 +30,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     llm: Annotated[str | None, typer.Option(help="embedded, none, openai or scripted.")] = None,
-    generator: Annotated[str | None, typer.Option(help="compact, or lm in a release built with it.")] = None,
+    generator: Annotated[str | None, typer.Option(help="compact, or lm or vllm with a release built with it.")] = None,
 ) -> None:
     """Serve the current release over HTTP. The port opens at once; /readyz says when answers can be had."""
     from app.settings import load_settings

@@ -111,7 +111,7 @@ def note(content: str) -> str:
 
 def degraded(reason: str) -> str:
     """The mark of an answer that was finished without something it should have had."""
-    return f'<span class="sidra-degraded">Answered by rules · {escape(reason)}</span>'
+    return f'<span class="sidra-degraded">Not as usual · {escape(reason)}</span>'
 
 
 def section(name: str) -> str:

@@ -61,6 +61,14 @@ def no_items() -> tuple[Ints, Floats, Floats]:
     return np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
 
 
+def degraded_reasons(encoded: Any, requests: int) -> list[str]:
+    """Why each request was answered by another engine than asked for; empty strings where it wasn't.
+
+    Families that have a second engine say so by a property ``degraded`` of what they have read; the others have none.
+    """
+    return list(getattr(encoded, "degraded", None) or [""] * requests)
+
+
 class Found(Protocol):
     """What a search found, ``B`` requests and at most ``P`` items each."""
 

@@ -87,7 +87,11 @@ class GenerateResult(BaseModel):
     release: str = ""
     """Release the answer came from."""
     generator: str = ""
-    """Generator family that the probabilities are of: ``compact``, ``lm``."""
+    """Generator family that the probabilities are of: ``compact``, ``lm``, ``vllm``."""
+    degraded: bool = False
+    """True when another engine answered than the one asked for."""
+    degraded_reason: str = ""
+    """Which and why, one sentence; empty when not degraded."""
     notes: list[str] = Field(default_factory=list)
     """Plain sentences about anything unusual (a fallback, an unknown user)."""
 

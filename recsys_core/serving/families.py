@@ -17,8 +17,21 @@ from recsys_core.generator.family import AnyFamily
 from recsys_core.releases.added import EXTENSION
 from recsys_core.releases.release import Release
 
-GeneratorName = Literal["compact", "lm"]
-"""``compact`` is in every release, ``lm`` in those built with it."""
+GeneratorName = Literal["compact", "lm", "vllm"]
+"""``compact`` is in every release, ``lm`` in those built with it; ``vllm`` is the same model on servers."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where ``vllm`` asks.
+
+    Attributes:
+        urls: addresses of servers that answer for the release.
+        timeout_s: longest wait for one answer.
+    """
+
+    urls: tuple[str, ...]
+    timeout_s: float = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +44,7 @@ class FamilySource:
         sids: int32[n_items, L], each item's own.
         content: float32[n_items, d_text], centred text vectors.
         encode_texts: sentence encoder of instructions.
+        servers: where ``vllm`` asks.
     """
 
     release: Release
@@ -38,6 +52,7 @@ class FamilySource:
     sids: NDArray[np.int32]
     content: NDArray[np.float32]
     encode_texts: EncodeTexts
+    servers: Servers | None = None
 
 
 def open_family(name: GeneratorName, source: FamilySource) -> AnyFamily:
@@ -48,7 +63,7 @@ def open_family(name: GeneratorName, source: FamilySource) -> AnyFamily:
         source: the release, opened.
 
     Raises:
-        ConfigError: there is no such family.
+        ConfigError: there is no such family, or no address of a server.
         ReleaseError: the release holds none of that family, or it is damaged.
     """
     if name not in _OPENERS:
@@ -98,4 +113,17 @@ def _lm(source: FamilySource) -> AnyFamily:
     return LmGenerator.load(source.release.lm, source.index)
 
 
-_OPENERS: dict[GeneratorName, Callable[[FamilySource], AnyFamily]] = {"compact": _compact, "lm": _lm}
+def _vllm(source: FamilySource) -> AnyFamily:
+    require_lm(source.release)
+    from recsys_core.generator.lm.generator import LmGenerator
+    from recsys_core.generator.lm.vocabulary import LmVocabulary
+    from recsys_core.generator.vllm.family import VllmGenerator
+    from recsys_core.generator.vllm.pool import PoolConfig, ServerPool
+
+    servers = source.servers or Servers(())
+    pool = ServerPool(servers.urls, source.release.id, PoolConfig(timeout_s=servers.timeout_s))
+    folder = source.release.lm
+    return VllmGenerator(LmVocabulary.load(folder), source.index, pool, lambda: LmGenerator.load(folder, source.index))
+
+
+_OPENERS: dict[GeneratorName, Callable[[FamilySource], AnyFamily]] = {"compact": _compact, "lm": _lm, "vllm": _vllm}

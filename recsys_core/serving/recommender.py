@@ -26,7 +26,7 @@ from recsys_core.ranking.mix import ServingConfig
 from recsys_core.releases.added import release_content
 from recsys_core.releases.release import Release
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
-from recsys_core.serving.families import FamilySource, GeneratorName, open_family, serving_file
+from recsys_core.serving.families import FamilySource, GeneratorName, Servers, open_family, serving_file
 from recsys_core.serving.scoring import Query, Scorer
 from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
 
@@ -74,6 +74,7 @@ class Recommender:
         scorer: Scorer,
         store: VectorStore,
         generator: GeneratorName = "compact",
+        servers: Servers | None = None,
     ) -> None:
         self.release = release
         self.catalogue = catalogue
@@ -82,6 +83,7 @@ class Recommender:
         self.scorer = scorer
         self.store = store
         self.generator = generator
+        self.servers = servers
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
 
     @classmethod
@@ -93,6 +95,7 @@ class Recommender:
         threads: int | None = 1,
         text_config: TextEncoderConfig | None = None,
         generator: GeneratorName = "compact",
+        servers: Servers | None = None,
     ) -> Recommender:
         """Load a release.
 
@@ -104,9 +107,11 @@ class Recommender:
                 and steady beside a language model on the same cores.
             text_config: sentence encoder, when it isn't the default.
             generator: which family generates.
+            servers: where ``vllm`` asks.
 
         Raises:
             ReleaseError: a part is missing, damaged, or doesn't fit the others; the release has no such generator.
+            ConfigError: ``vllm`` without an address.
         """
         if threads:
             import torch
@@ -115,13 +120,13 @@ class Recommender:
         catalogue = Catalogue.load(release.catalogue)
         log = InteractionLog.load(release.interactions)
         encoder = TextEncoder(text_config)
-        scorer = _open_scorer(release, len(catalogue), encoder, generator)
+        scorer = _open_scorer(release, len(catalogue), encoder, generator, servers)
         store: VectorStore
         if vector_store == "chroma":
             store = ChromaStore(catalogue, release.collection)
         else:
             store = ExactStore(catalogue, _vectors(release.text_vectors, len(catalogue)))
-        return cls(release, catalogue, log, encoder, scorer, store, generator)
+        return cls(release, catalogue, log, encoder, scorer, store, generator, servers)
 
     def with_generator(self, generator: GeneratorName) -> Recommender:
         """The same release answered by another family; the vector store is shared and stays this one's to close.
@@ -129,8 +134,9 @@ class Recommender:
         Raises:
             ReleaseError: the release has no such generator.
         """
-        scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator)
-        return Recommender(self.release, self.catalogue, self.log, self.text, scorer, self.store, generator)
+        scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator, self.servers)
+        rest = (self.store, generator, self.servers)
+        return Recommender(self.release, self.catalogue, self.log, self.text, scorer, *rest)
 
     def recommend(self, requests: Sequence[GenerateRequest], model: ModelName = "sidra") -> list[GenerateResult]:
         """Answer a batch, one result a request, in order.
@@ -149,10 +155,10 @@ class Recommender:
             started = time.perf_counter()
             queries = [self._query(request) for request in batch]
             prepared = (time.perf_counter() - started) * 1e3
-            lists, timings = self.scorer.rank(queries, model)
-            timings = {"prepare": prepared, **timings}
+            ranked = self.scorer.rank(queries, model)
+            timings = {"prepare": prepared, **ranked.timings}
             shared = {name: round(ms / len(batch), 4) for name, ms in timings.items()}
-            for request, query, items in zip(batch, queries, lists, strict=True):
+            for request, query, items, degraded in zip(batch, queries, ranked.lists, ranked.degraded, strict=True):
                 allowed = int(query.allowed.sum())
                 for item in items:
                     item.item_id = self.catalogue.ids[int(item.item_id)]
@@ -165,6 +171,9 @@ class Recommender:
                         timings_ms=shared,
                         release=self.release.id,
                         generator=self.generator,
+                        degraded=bool(degraded),
+                        degraded_reason=degraded,
+                        notes=[f"Not as usual: {degraded}."] if degraded else [],
                     )
                 )
         return results
@@ -234,8 +243,10 @@ class Recommender:
         self.recommend([GenerateRequest(instruction="something good", k=1)])
 
     def close(self) -> None:
-        """Let go of the vector store."""
+        """Let go of the vector store, and of generator servers."""
         self.store.close()
+        if self.generator == "vllm":
+            self.scorer.family.close()
 
     def _hits(self, found: Sequence[tuple[str, float]]) -> list[SearchHit]:
         titles = self.catalogue.titles
@@ -280,7 +291,9 @@ class Recommender:
         return mask
 
 
-def _open_scorer(release: Release, n_items: int, encoder: TextEncoder, generator: GeneratorName) -> Scorer:
+def _open_scorer(
+    release: Release, n_items: int, encoder: TextEncoder, generator: GeneratorName, servers: Servers | None
+) -> Scorer:
     # first of all: a release that lacks the generator should say so at once
     serving = _serving(serving_file(generator, release))
     index = ConstraintIndex.load(release.index)
@@ -292,7 +305,7 @@ def _open_scorer(release: Release, n_items: int, encoder: TextEncoder, generator
     sids = _vectors(release.sids, n_items)
     content = release_content(release, _vectors(release.text_vectors, n_items))
     return Scorer(
-        family=open_family(generator, FamilySource(release, index, sids, content, encoder.encode_texts)),
+        family=open_family(generator, FamilySource(release, index, sids, content, encoder.encode_texts, servers)),
         fits=WordFits.load(release.generator, content, encoder.encode_texts),
         item_cf=ItemCF.load(release.item_cf),
         popularity=_vectors(release.popularity, n_items),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity_probability
 from recsys_core.catalog.filters import ItemFilter
-from recsys_core.generator.family import AnyFamily, Rules
+from recsys_core.generator.family import AnyFamily, Rules, degraded_reasons
 from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import ScoredItem, Task
 from recsys_core.ranking.mix import ServingConfig, TaskMix, away_from, geometric, toward_anchors, with_item_head
@@ -63,6 +63,20 @@ class Query:
     beam: int
 
 
+class Ranked(NamedTuple):
+    """Answers to a batch.
+
+    Attributes:
+        lists: one a query, best first; ``item_id`` holds the item index as text.
+        timings: milliseconds by stage, for the whole batch.
+        degraded: why each query was answered by another engine than asked for; empty where it wasn't.
+    """
+
+    lists: list[list[ScoredItem]]
+    timings: dict[str, float]
+    degraded: list[str]
+
+
 class Scorer:
     """Everything of a release that scores.
 
@@ -95,8 +109,8 @@ class Scorer:
         self.sids = sids
         self.serving = serving
 
-    def rank(self, queries: Sequence[Query], model: str) -> tuple[list[list[ScoredItem]], dict[str, float]]:
-        """Ranked lists; ``item_id`` holds the item index as text. Also milliseconds by stage, for the whole batch.
+    def rank(self, queries: Sequence[Query], model: str) -> Ranked:
+        """Rank for a batch.
 
         Ties go to the smaller item index.
         """
@@ -139,7 +153,7 @@ class Scorer:
             ]
             for row, items in enumerate(chosen)
         ]
-        return lists, timings
+        return Ranked(lists, timings, degraded_reasons(encoded, len(queries)))
 
     def score_item(self, item: int, histories: Sequence[Ints], task: Task, instruction: str) -> tuple[Floats, float]:
         """Served score of one item under several histories, and what the instruction adds under the first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,11 @@ from recsys_core.generator.vllm.search import ServerFound, ServerSearch
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Answer = TypeVar("Answer")
+
+logger = logging.getLogger("sidra.generator")
+
+DEGRADED = "no generator server could be used, so the same model answered in process"
+"""What those who asked are told; the log has addresses and reasons."""
 
 TOGETHER = 16
 """Calls that may be under way at once, of one batch or of several."""
@@ -200,8 +206,9 @@ class VllmGenerator:
         answers = []
         for rows, answer in zip(groups, found, strict=True):
             if isinstance(answer, NoServerError):
+                logger.warning("%s; answering in process", answer)
                 for row in rows.tolist():
-                    encoded.asked[row].degraded = f"{answer}; the same model answered in process"
+                    encoded.asked[row].degraded = DEGRADED
                 answer = here(rows)
             answers.append(answer)
         return answers
