@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     generator: Literal["compact", "lm", "vllm"] = "compact"
     """What generates items: the compact generator of every release, or the language model of those built with it, in
     this process (`lm`) or on servers (`vllm`)."""
+    generator_port: int = Field(default=8019, ge=1, le=65535)
+    """Port of `sidra serve-generator`."""
     vllm_urls: str = ""
     """`vllm`: addresses of `sidra serve-generator`, with commas between them."""
     vllm_timeout_s: float = Field(default=5.0, gt=0)

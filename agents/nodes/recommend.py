@@ -38,9 +38,7 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
             "cold_start": result.cold_start,
             "release": result.release or context.release,
             "notes": [note for note in result.notes if note not in outcome.notes],
-            "degraded_reason": "; ".join(
-                filter(None, dict.fromkeys([outcome.degraded_reason, result.degraded_reason]))
-            ),
+            "degraded_reason": _both(outcome.degraded_reason, result.degraded_reason),
         }
     )
     emit(SlateEvent(cards=cards, final=False, note=outcome.closest))
@@ -72,6 +70,11 @@ async def _call(args: RecommendArguments, user_id: str, context: AgentContext) -
 
 def _answerable(page_filter: ItemFilter | None) -> ItemFilter | None:
     return None if page_filter is None or page_filter.is_empty() else page_filter
+
+
+def _both(before: str, now: str) -> str:
+    """Two reasons as one, each said once."""
+    return "; ".join(dict.fromkeys(reason for reason in (before, now) if reason))
 
 
 def _with_relaxation(state: ConversationState, request: WorkingRequest) -> WorkingRequest:

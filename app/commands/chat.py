@@ -49,7 +49,7 @@ def chat(
     llm: Annotated[str | None, typer.Option(help="embedded, none, openai or scripted.")] = None,
     generator: Annotated[
         str | None,
-        typer.Option(help="compact, lm or vllm, when everything runs in this process; default SIDRA_GENERATOR."),
+        typer.Option(help="compact, lm or vllm, when no API is asked; default SIDRA_GENERATOR."),
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     json_: JsonFlag = False,

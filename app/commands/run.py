@@ -7,26 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.commands.data import build_dataset, import_films, tell_import
 from app.commands.serve import ROOT, page_command, page_environment, take_port
+from app.commands.stopping import Stop, stopping_on_signals
 from app.commands.terminal import Bar, Failed, say
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
 _GRACE_S = 10.0
-
-
-class _Stop(Exception):
-    """Somebody asked to stop."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -53,7 +47,7 @@ def run(
         take_port(settings.host, number, variable, flag).close()
     ensure_release(settings)
     ensure_language_model(settings)
-    with _stopping_on_signals():
+    with stopping_on_signals():
         children: dict[str, subprocess.Popen[bytes]] = {}
         try:
             _start(settings, children)
@@ -62,7 +56,7 @@ def run(
             say(f"Sidra is ready: {settings.page_url}")
             say(f"API and its documentation: {settings.client_url}/docs · stop with Ctrl-C")
             _watch(children)
-        except _Stop:
+        except Stop:
             say("\nStopping.")
         finally:
             _stop_all(children)
@@ -201,19 +195,3 @@ def _stop_all(children: dict[str, subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-
-
-@contextmanager
-def _stopping_on_signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        # A second signal must not break the stopping.
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise _Stop
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

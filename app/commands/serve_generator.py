@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from app.commands.stopping import Stop, stopping_on_signals
 from app.commands.terminal import Failed, say
 
 if TYPE_CHECKING:
     from recsys_core.generator.vllm.server import GeneratorServer
-
-
-class _Stop(Exception):
-    """Somebody asked to stop."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -33,7 +26,7 @@ def serve_generator(
     release: Annotated[str | None, typer.Option(help="Release to serve; default the current one.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8019,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default SIDRA_GENERATOR_PORT.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads, without a GPU.")] = 1,
     runner: Annotated[str, typer.Option(help="vLLM's model runner: v1, or v2 on a GPU.")] = "v1",
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what vLLM says instead of keeping it.")] = False,
@@ -45,7 +38,8 @@ def serve_generator(
     from app.settings import load_settings
     from recsys_core.generator.vllm.environment import install, installed_python, machine_kind
 
-    settings = load_settings(home=home)
+    settings = load_settings(home=home, generator_port=port)
+    port = settings.generator_port
     if install_only:
         install(settings.cache_dir, say)
         return
@@ -57,11 +51,11 @@ def serve_generator(
     opened = ReleaseStore(settings.home).open(release)
     require_lm(opened)
     python = installed_python(settings.cache_dir)
-    take_port(host, port, "another one", "--port").close()
+    take_port(host, port, "SIDRA_GENERATOR_PORT", "--port").close()
     config = ServerConfig(host=host, port=port, threads=threads, runner=_runner(runner), gpu=machine_kind() == "gpu")
     log = None if verbose else settings.home / "logs" / f"generator-{port}.log"
     server = GeneratorServer(opened, python, config, log, context.args)
-    with _stopping_on_signals():
+    with stopping_on_signals():
         try:
             say(f"Starting vLLM on the lm of release {opened.id}; this takes up to a minute ...")
             server.start()
@@ -69,7 +63,7 @@ def serve_generator(
             say(f"ready: {server.url} answers for release {opened.id}; use it with")
             say(f"  SIDRA_GENERATOR=vllm SIDRA_VLLM_URLS={server.url} sidra serve")
             _watch(server)
-        except _Stop:
+        except Stop:
             say("Stopping.")
         finally:
             server.stop()
@@ -89,19 +83,3 @@ def _watch(server: GeneratorServer) -> None:
         if status is not None:
             raise Failed(f"the generator server ended with status {status}: {server.last_words()}")
         time.sleep(0.5)
-
-
-@contextmanager
-def _stopping_on_signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        # a second signal must not break the stopping
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise _Stop
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

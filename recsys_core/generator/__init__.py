@@ -1,0 +1,1 @@
+"""Generators of items: families behind one protocol (:mod:`recsys_core.generator.family`), and what trains them."""
