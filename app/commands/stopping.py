@@ -14,7 +14,7 @@ class Stop(Exception):
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise :class:`Stop` once; further ones are ignored, so that stopping isn't broken."""
+    """Within it, SIGINT and SIGTERM raise :class:`Stop`, once: nothing breaks the stopping."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
