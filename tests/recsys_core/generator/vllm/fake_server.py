@@ -83,7 +83,7 @@ class FakeServer:
             choices.pop()
         return 200, {"model": self.model, "choices": choices[::-1]}
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _logits(self, prompts):
         longest = max(map(len, prompts))
         padded = torch.tensor([prompt + [0] * (longest - len(prompt)) for prompt in prompts])
