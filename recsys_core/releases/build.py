@@ -37,7 +37,7 @@ from recsys_core.releases.stages import Stage, StageOutcome, StageRunner
 from recsys_core.releases.store import ReleaseStore
 from recsys_core.sids.layouts import SidConfig, make_tokenizer
 
-CODE_VERSION = 7
+CODE_VERSION = 8
 """Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
 
 
