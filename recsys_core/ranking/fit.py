@@ -27,8 +27,9 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 VECTORS = (0.0, 0.1, 0.2, 0.3, 0.4)
 """Weights of vector scores that are tried."""
 
-GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
-"""Guidance factors that are tried for tasks with an instruction."""
+GUIDANCE = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Guidance factors that are tried for tasks with an instruction. Where categories are many and narrow, validation likes
+even larger ones, but then hardly anything but the words decides."""
 
 POWERS = (0.0, 0.5, 1.0)
 """Powers of the relative spread that are tried for the generator's fusion."""

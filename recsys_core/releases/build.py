@@ -40,7 +40,7 @@ from recsys_core.sids.layouts import SidConfig, make_tokenizer
 if TYPE_CHECKING:
     from recsys_core.generator.family import AnyFamily
 
-CODE_VERSION = 7
+CODE_VERSION = 8
 """Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
 
 
