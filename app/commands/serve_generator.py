@@ -38,6 +38,7 @@ def serve_generator(
     from app.settings import load_settings
     from recsys_core.generator.vllm.environment import install, installed_python, machine_kind
 
+    model_runner = _runner(runner)
     settings = load_settings(home=home, generator_port=port)
     port = settings.generator_port
     if install_only:
@@ -52,7 +53,7 @@ def serve_generator(
     require_lm(opened)
     python = installed_python(settings.cache_dir)
     take_port(host, port, "SIDRA_GENERATOR_PORT", "--port").close()
-    config = ServerConfig(host=host, port=port, threads=threads, runner=_runner(runner), gpu=machine_kind() == "gpu")
+    config = ServerConfig(host=host, port=port, threads=threads, runner=model_runner, gpu=machine_kind() == "gpu")
     log = None if verbose else settings.home / "logs" / f"generator-{port}.log"
     server = GeneratorServer(opened, python, config, log, context.args)
     with stopping_on_signals():

@@ -48,7 +48,7 @@ class ServerConfig(BaseModel):
     """Room for keys and values, on processors; a GPU's share is vLLM's own ``--gpu-memory-utilization``."""
     threads: PositiveInt = 1
     """Processor threads of the model."""
-    start_s: float = Field(default=300.0, gt=0)
+    start_s: float = Field(default=600.0, gt=0)
     """Seconds it may take to load."""
 
 
@@ -215,6 +215,8 @@ def variables(release: Release, config: ServerConfig, plugin_folder: Path) -> di
     }
     if not config.gpu:
         set_here |= {
+            # the model runs in the engine's own process: one process fewer to start and to talk to
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "TORCHDYNAMO_DISABLE": "1",
             "OMP_NUM_THREADS": str(config.threads),
             "OMP_WAIT_POLICY": "passive",
