@@ -32,6 +32,9 @@ logger = logging.getLogger("sidra.generator")
 DEGRADED = "no generator server could be used, so the same model answered in process"
 """What those who asked are told; the log has addresses and reasons."""
 
+QUIET_S = 10.0
+"""Seconds after which the log hears again that no server can be used."""
+
 TOGETHER = 16
 """Calls that may be under way at once, of one batch or of several."""
 
@@ -96,6 +99,7 @@ class VllmGenerator:
         self.searching = ServerSearch(pool, vocabulary.layout, index)
         self._load = in_process
         self._loaded: LmGenerator | None = None
+        self._quiet_until = 0.0
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(TOGETHER, thread_name_prefix="generator-server")
 
@@ -206,12 +210,19 @@ class VllmGenerator:
         answers = []
         for rows, answer in zip(groups, found, strict=True):
             if isinstance(answer, NoServerError):
-                logger.warning("%s; answering in process", answer)
+                self._warn(answer)
                 for row in rows.tolist():
                     encoded.asked[row].degraded = DEGRADED
                 answer = here(rows)
             answers.append(answer)
         return answers
+
+    def _warn(self, error: NoServerError) -> None:
+        """Tell the log, but not for every request while it lasts."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_S
+            logger.warning("%s; answering in process", error)
 
     def _here(self) -> LmGenerator:
         with self._lock:
