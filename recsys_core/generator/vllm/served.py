@@ -329,7 +329,8 @@ def _trailing(flags: NDArray[np.bool_]) -> Ints:
     if not flags.shape[1]:
         return np.zeros(len(flags), dtype=np.int64)
     backwards = flags[:, ::-1]
-    return np.where(backwards.all(axis=1), flags.shape[1], backwards.argmin(axis=1)).astype(np.int64)
+    run: Ints = np.where(backwards.all(axis=1), flags.shape[1], backwards.argmin(axis=1)).astype(np.int64)
+    return run
 
 
 def _by_rule(rows: Ints, rules: Sequence[Prepared]) -> list[tuple[Prepared, Ints]]:
