@@ -245,8 +245,10 @@ class Recommender:
     def close(self) -> None:
         """Let go of the vector store, and of generator servers."""
         self.store.close()
-        if self.generator == "vllm":
-            self.scorer.family.close()
+        # families that hold connections have such a method
+        closing = getattr(self.scorer.family, "close", None)
+        if closing is not None:
+            closing()
 
     def _hits(self, found: Sequence[tuple[str, float]]) -> list[SearchHit]:
         titles = self.catalogue.titles
