@@ -194,6 +194,8 @@ def command(release: Release, config: ServerConfig, extra: Sequence[str] = ()) -
         # probabilities as the plug-in leaves them, as many as there are
         *("--max-logprobs", "-1", "--logprobs-mode", "processed_logprobs"),
         *("--generation-config", "vllm", "--disable-uvicorn-access-log"),
+        # token numbers go in and out; spelling every token of an answer cost five times the rest of the front end
+        "--skip-tokenizer-init",
     ]
     if not config.gpu:
         own += ["--dtype", "float32", "--enforce-eager", "--kv-cache-memory-bytes", str(config.kv_cache_bytes)]
