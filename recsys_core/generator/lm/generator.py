@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
@@ -56,6 +58,18 @@ def folded_vocabulary(model: LmModel, vocabulary: LmVocabulary) -> LmVocabulary:
     return LmVocabulary(vocabulary.tokenizer, layout)
 
 
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """The library's progress bars, which a model of a megabyte needs none of, stay off the terminal."""
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bar()
+
+
 class LmGenerator:
     """Scores and searches semantic IDs for batches of requests; instructions are read as text.
 
@@ -88,9 +102,10 @@ class LmGenerator:
         """
         vocabulary = LmVocabulary.load(folder)
         try:
-            causal: StockModel = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
-            )
+            with _no_bars():
+                causal: StockModel = AutoModelForCausalLM.from_pretrained(
+                    folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
+                )
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise ReleaseError(f"{folder}: the generator can't be loaded ({error}); run `sidra build` again") from error
         layout = vocabulary.layout
