@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
-from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+from transformers.utils import logging
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
@@ -61,13 +62,14 @@ def folded_vocabulary(model: LmModel, vocabulary: LmVocabulary) -> LmVocabulary:
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """The library's progress bars, which a model of a megabyte needs none of, stay off the terminal."""
-    shown = is_progress_bar_enabled()
-    disable_progress_bar()
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 class LmGenerator:
