@@ -244,9 +244,8 @@ def flat_figures(detail: OfflineDetail) -> dict[str, float]:
     if detail.instruction is not None:
         figures |= detail.instruction.figures()
     for row, found in detail.instructions.items():
-        value = found.match
-        named = f"instruction_match.{row}"
-        figures |= {named: value.value, f"{named}.lo": value.low, f"{named}.hi": value.high}
+        name, value = f"instruction_match.{row}", found.match
+        figures |= {name: value.value, f"{name}.lo": value.low, f"{name}.hi": value.high}
     return figures | {"users": detail.users, "items": detail.items}
 
 

@@ -11,6 +11,8 @@ the auxiliary item head, which ranks the same candidates without semantic IDs.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -86,14 +88,46 @@ def geometric(
         floor: added to all probabilities.
         vectors: probabilities of the same shape; only read where ``mix`` gives them weight.
     """
-    own = np.log(np.exp(np.minimum(generator, 50.0)) + floor)
-    mixed = mix.item_cf * np.log(item_cf + floor)
+    return added_up(logarithms(generator, item_cf, fits, floor, vectors if mix.vectors else None), mix)
+
+
+class Logarithms(NamedTuple):
+    """What every mix of the same parts adds up, with floors: float32 of one shape each.
+
+    Attributes:
+        generator: of the generator.
+        item_cf: of item-CF.
+        fits: of what words mean.
+        vectors: of vector scores; None where they have no weight.
+    """
+
+    generator: Floats
+    item_cf: Floats
+    fits: Floats
+    vectors: Floats | None
+
+
+def logarithms(
+    generator: Floats, item_cf: Floats, fits: Floats, floor: float, vectors: Floats | None = None
+) -> Logarithms:
+    """The costly part of :func:`geometric`, worked out once for many mixes; arguments as there."""
+    return Logarithms(
+        np.log(np.exp(np.minimum(generator, 50.0)) + floor),
+        np.log(item_cf + floor),
+        np.log(np.exp(fits) + FIT_FLOOR),
+        None if vectors is None else np.log(vectors + floor),
+    )
+
+
+def added_up(logs: Logarithms, mix: TaskMix) -> Floats:
+    """The mixed scores, of the parts' shape."""
+    mixed = mix.item_cf * logs.item_cf
     if mix.guidance:
-        mixed = mixed + mix.guidance * np.log(np.exp(fits) + FIT_FLOOR)
-    if vectors is None or mix.vectors == 0:
-        return np.asarray(mixed + (1 - mix.item_cf) * own, dtype=np.float32)
+        mixed = mixed + mix.guidance * logs.fits
+    if logs.vectors is None or mix.vectors == 0:
+        return np.asarray(mixed + (1 - mix.item_cf) * logs.generator, dtype=np.float32)
     rest = 1 - mix.item_cf - mix.vectors
-    return np.asarray(mixed + rest * own + mix.vectors * np.log(vectors + floor), dtype=np.float32)
+    return np.asarray(mixed + rest * logs.generator + mix.vectors * logs.vectors, dtype=np.float32)
 
 
 def with_item_head(candidates: Floats, item_head: Floats, share: float) -> Floats:

@@ -23,6 +23,13 @@ from recsys_core.releases.extend import extend_release
 from recsys_core.releases.store import ReleaseStore
 from tests.conftest import TINY_LM_BUILD
 
+QUICK = TINY_LM_BUILD.model_copy(
+    update={
+        "train": TINY_LM_BUILD.train.model_copy(update={"epochs": 2, "meaning_steps": 20}),
+        "lm": TINY_LM_BUILD.lm.model_copy(update={"train": TINY_LM_BUILD.lm.train.model_copy(update={"epochs": 4})}),
+    }
+)
+
 
 def _dataset(home):
     catalogue, log = synthetic(n_items=60, n_users=60, seed=5)
@@ -34,9 +41,9 @@ def _build_in_child(dataset, home):
         "from pathlib import Path\n"
         "from recsys_core.releases.build import build_release\n"
         "from recsys_core.releases.store import ReleaseStore\n"
-        "from tests.conftest import TINY_LM_BUILD\n"
+        "from tests.recsys_core.releases.test_language_model import QUICK\n"
         "def tell(e): print(e.stage, e.kind, flush=True)\n"
-        f"build_release(Path({str(dataset)!r}), ReleaseStore(Path({str(home)!r})), TINY_LM_BUILD, tell)\n"
+        f"build_release(Path({str(dataset)!r}), ReleaseStore(Path({str(home)!r})), QUICK, tell)\n"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}
@@ -45,7 +52,7 @@ def _build_in_child(dataset, home):
 
 def test_killed_while_the_language_model_trains_it_goes_on_and_ends_with_the_same_bytes(tmp_path):
     dataset = _dataset(tmp_path)
-    unbroken = build_release(dataset, ReleaseStore(tmp_path / "unbroken"), TINY_LM_BUILD)
+    unbroken = build_release(dataset, ReleaseStore(tmp_path / "unbroken"), QUICK)
     child = _build_in_child(dataset, tmp_path / "killed")
     epochs = 0
     for line in child.stdout:
@@ -58,12 +65,12 @@ def test_killed_while_the_language_model_trains_it_goes_on_and_ends_with_the_sam
     store = ReleaseStore(tmp_path / "killed")
     assert store.current_id() is None, "a killed build must not leave a release"
     events = []
-    release = build_release(dataset, store, TINY_LM_BUILD, events.append)
+    release = build_release(dataset, store, QUICK, events.append)
     skipped = {e.stage for e in events if e.kind == "skipped"}
     assert {"generator", "serving", "collection"} <= skipped
     assert "lm" not in skipped
     trained = [e.detail for e in events if (e.stage, e.kind) == ("lm", "progress")]
-    assert 0 < len(trained) <= 4, "the epochs before the kill are not trained again"
+    assert 0 < len(trained) <= 2, "the epochs before the kill are not trained again"
     for name in ("lm/model.safetensors", "lm/tokenizer.json", "lm/sidra_lm.json", "serving_lm.json"):
         assert (release.path / name).read_bytes() == (unbroken.path / name).read_bytes(), name
 
@@ -110,3 +117,24 @@ def test_added_items_leave_the_language_model_out_and_say_so(tiny_lm_home, tmp_p
     assert release.manifest.config["extension"]["left_out"] == ["lm"]
     assert "lm" not in release.manifest.config
     assert not [name for name in release.manifest.metrics if name.startswith(("lm.", "serving_lm."))]
+
+
+def test_a_language_model_is_added_to_what_a_release_has_finished(tmp_path):
+    dataset, store = _dataset(tmp_path), ReleaseStore(tmp_path)
+    without = build_release(dataset, store, QUICK.model_copy(update={"lm": None}))
+    events = []
+    release = build_release(dataset, store, QUICK, events.append, reuse=True)
+    assert {e.stage for e in events if e.kind == "skipped"} == set(without.manifest.stages)
+    assert release.has_lm
+    assert release.id != without.id
+    for name in without.manifest.stages["generator"].outputs:
+        assert (release.path / name).read_bytes() == (without.path / name).read_bytes()
+    # the other way round nothing of the language model stays behind
+    (release.path / "sids.npy").write_bytes(b"damaged")
+    again, events = QUICK.model_copy(update={"lm": None}), []
+    plain = build_release(dataset, store, again, events.append, reuse=True)
+    assert not plain.lm.exists()
+    assert not plain.has_lm
+    redone = {e.stage for e in events if e.kind == "done"}
+    assert "sids" in redone, "a damaged part is not taken over"
+    assert (plain.path / "sids.npy").read_bytes() == (without.path / "sids.npy").read_bytes()
