@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from recsys_core.catalog.catalogue import ATTRIBUTE_PREFIX, Catalogue
 from recsys_core.catalog.items import AttributeValue, FieldKind, FieldSpec, Item
-from recsys_core.errors import DataError, UnknownItemError
+from recsys_core.errors import DataError, TakenItemError, UnknownItemError
 
 MAX_ITEMS = 10_000
 """How many items one change may withdraw or offer again."""
@@ -94,6 +94,23 @@ Change = Annotated[Withdraw | Restore | Retag | Add, Discriminator("kind")]
 """One change, in force wholly or not at all."""
 
 
+class Applied(BaseModel):
+    """A change that is in force."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    """Number of the change; answers with this number or a larger one know it."""
+    release: str
+    """Release that it is laid over."""
+    items: int
+    """Items that may be shown now."""
+    withdrawn: int
+    """Items that may not."""
+    pending: int
+    """New items and re-tagged ones that the release doesn't hold itself yet."""
+
+
 @dataclass(frozen=True)
 class CatalogueChanges:
     """What many changes come to.
@@ -148,7 +165,8 @@ def check(change: Change, catalogue: Catalogue) -> None:
 
     Raises:
         UnknownItemError: an item that the catalogue doesn't have.
-        DataError: an id that is taken or comes twice, a field that the catalogue doesn't have, or a value of the wrong
+        TakenItemError: an id that is there already.
+        DataError: an id that comes twice, a field that the catalogue doesn't have, or a value of the wrong
             kind.
     """
     if isinstance(change, Withdraw | Restore):
@@ -163,7 +181,7 @@ def check(change: Change, catalogue: Catalogue) -> None:
         seen: set[str] = set()
         for item in change.items:
             if catalogue.knows(item.id):
-                raise DataError(f"item {item.id!r} is in the catalogue already; change its facts with a re-tag")
+                raise TakenItemError(f"item {item.id!r} is in the catalogue already; change its facts with a re-tag")
             if item.id in seen:
                 raise DataError(f"item {item.id!r} comes twice; give every new item an id of its own")
             seen.add(item.id)

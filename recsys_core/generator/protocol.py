@@ -86,6 +86,8 @@ class GenerateResult(BaseModel):
     """Milliseconds by stage; for a batch, the stage's time divided by its size."""
     release: str = ""
     """Release the answer came from."""
+    changes: int = 0
+    """Number of the last change of the catalogue (items withdrawn, re-tagged, added) that the answer knows."""
     notes: list[str] = Field(default_factory=list)
     """Plain sentences about anything unusual (a fallback, an unknown user)."""
 

@@ -118,10 +118,13 @@ class ChangeLog:
         with self.path.open("ab") as file:
             # an unfinished line of a killed process, or of a full disk, would stand in the way of this one
             file.truncate(self._read)
-            file.seek(self._read)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(self._read)
+                raise
         if made:
             sync_folder(self.path.parent)
         self.entries.append(entry)

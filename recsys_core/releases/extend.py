@@ -34,14 +34,13 @@ from recsys_core.releases.build import CODE_VERSION, BuildEvent, Report
 from recsys_core.releases.change_log import MERGED
 from recsys_core.releases.grow import (
     Vectors,
-    catalogue_after,
     check_words,
     grown_item_cf,
     grown_model,
     grown_text,
     grown_vectors,
 )
-from recsys_core.releases.new_items import joined, read_new_items
+from recsys_core.releases.new_items import catalogue_after, joined, read_new_items
 from recsys_core.releases.release import Manifest, Release
 from recsys_core.releases.stages import Stage, StageRunner
 from recsys_core.releases.store import ReleaseStore

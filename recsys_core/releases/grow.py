@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.catalog.catalogue import Catalogue
-from recsys_core.catalog.changes import CatalogueChanges, new_items, retagged
 from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.constraints.index import ConstraintIndex
@@ -22,7 +21,6 @@ from recsys_core.errors import ReleaseError
 from recsys_core.generator.cold import ColdConfig, Extended, add_items
 from recsys_core.generator.model import CompactModel
 from recsys_core.releases.added import release_content, trained_items
-from recsys_core.releases.new_items import joined
 from recsys_core.releases.release import Release
 
 Floats = NDArray[np.float32]
@@ -41,18 +39,6 @@ class Vectors:
     text: Floats
     content: Floats
     items: Floats
-
-
-def catalogue_after(catalogue: Catalogue, changes: CatalogueChanges) -> Catalogue:
-    """A release's catalogue with new facts and new items; what is withdrawn is still shown.
-
-    Args:
-        catalogue: the release's own.
-        changes: new items among them that the catalogue has are passed over.
-    """
-    missing = changes.missing(catalogue)
-    grown = joined(catalogue, new_items(missing, catalogue)) if missing else catalogue
-    return retagged(grown, changes.retags)
 
 
 def check_words(release: Release, catalogue: Catalogue) -> None:
