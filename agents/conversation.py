@@ -117,6 +117,11 @@ class ConversationService:
         self._graph: Graph | None = None
         self._saver: AsyncSqliteSaver | None = None
 
+    @property
+    def recommender(self) -> Recommends:
+        """The release as the newest turn knows it."""
+        return self._known.recommender
+
     async def start(self) -> None:
         """Open the checkpoints.
 
