@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 CODES = ("uniform", "zipf")
@@ -12,14 +14,21 @@ METHODS = (
     "sidra_compacted",
     "sidra_processor",
     "sidra_torch",
+    "sidra_torch_rule",
+    "sidra_torch_compiled",
     "csr_eager",
     "csr_compiled",
     "sorted_exact",
     "sorted_top50",
     "hash_bitmap",
     "prefix_fn",
+    "xgrammar",
 )
-"""All that can be measured; ``sidra_live``, ``_cached`` and ``_compacted`` step under a rule, the others without."""
+"""All that can be measured; ``sidra_live``, ``_cached``, ``_compacted`` and ``_torch_rule`` step under a rule, the
+others without."""
+
+ON_A_GPU = ("sidra_torch", "sidra_torch_rule", "sidra_torch_compiled", "csr_eager", "csr_compiled", "prefix_fn")
+"""What can be measured there; the others step on the processor."""
 
 
 class BenchConfig(BaseModel):
@@ -45,6 +54,8 @@ class BenchConfig(BaseModel):
     """Share of items that the live and the cached rule allow."""
     compacted_share: float = Field(default=0.1, gt=0, le=1)
     """Share of those that the compacted rule allows."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where scores, states and tables lie."""
     threads: int = Field(default=1, ge=1)
     """Threads of torch."""
     seed: int = 0
