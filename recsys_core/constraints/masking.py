@@ -94,6 +94,7 @@ class Masker:
         """Per level, how many columns scores must have: one more than the largest token in use."""
         self._bases: dict[tuple[int, int], Ints] = {}
         self._mask_biases: dict[int, Floats | None] = {}
+        self._children: dict[int, IntArray | None] = {}
         self.tables = self._tables()
 
     @property
@@ -104,8 +105,8 @@ class Masker:
     @property
     def nbytes(self) -> int:
         """Bytes held beside the trie's own arrays."""
-        biases = [*(table.bias for table in self.tables), *self._mask_biases.values()]
-        return sum({id(bias): bias.nbytes for bias in biases if bias is not None}.values())
+        made = [*(table.bias for table in self.tables), *self._mask_biases.values(), *self._children.values()]
+        return sum({id(array): array.nbytes for array in made if array is not None}.values())
 
     def step(self, level: int, nodes: ArrayLike, scores: Floats) -> Continuations:
         """The continuations of some states.
@@ -146,8 +147,25 @@ class Masker:
 
     def advance(self, level: int, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
         """The nodes that tokens lead to: ``int64[...]`` at the next depth, -1 where that isn't open."""
-        child = follow(self.arrays, level, nodes, tokens).astype(np.int64)
-        return np.where(self.is_open(level + 1, child), child, -1)
+        table = self._child_table(level)
+        if table is None:
+            return follow(self.arrays, level, nodes, tokens).astype(np.int64)
+        node, wanted = np.asarray(nodes, dtype=np.int64), np.asarray(tokens)
+        inside = (node >= 0) & (wanted >= 0) & (wanted < table.shape[1])
+        return np.where(inside, table.take(node * table.shape[1] + wanted, mode="clip"), -1)
+
+    def _child_table(self, level: int) -> IntArray | None:
+        """``int32[nodes, V]``: the child that each token leads to, -1 where there is none; of wide levels, made when
+        first needed. A search in each node's own edges would wait for memory at every step.
+        """
+        if level not in self._children:
+            start, table = self.arrays.child_start[level], None
+            if start is not None and len(start) > 2 and self._is_dense(level, self.config.mask_from):
+                tokens = self.arrays.tokens[level]
+                table = np.full((len(start) - 1, self.vocab_sizes[level]), -1, dtype=np.int32)
+                table[np.repeat(np.arange(len(table)), np.diff(start)), tokens] = np.arange(len(tokens))
+            self._children[level] = table
+        return self._children[level]
 
     def locate(self, prefixes: ArrayLike) -> Ints:
         """The nodes that prefixes ``int[B, l]`` lead to: ``int64[B]``, -1 where that isn't open.
@@ -214,8 +232,14 @@ class Masker:
             return False
         if 4 * (len(start) - 1) * self.vocab_sizes[level] > self.config.dense_bytes:
             return False
-        mean = np.average(np.diff(start), weights=np.diff(leaf_start))
-        return bool(mean >= from_)
+        return self._mean_children(level) >= from_
+
+    def _mean_children(self, level: int) -> float:
+        """Children of a node of a level, as leaves meet them."""
+        start, leaf_start = self.arrays.child_start[level], self.arrays.leaf_start[level]
+        if start is None or leaf_start is None:
+            return 1.0
+        return float(np.average(np.diff(start), weights=np.diff(leaf_start)))
 
     def _check(self, level: int, node: NDArray[Any], scores: Floats) -> None:
         if scores.ndim != 2 or node.shape != scores.shape[:1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CODES = ("uniform", "zipf")
 METHODS = (
@@ -56,7 +56,16 @@ class BenchConfig(BaseModel):
     """Share of those that the compacted rule allows."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where scores, states and tables lie."""
+    clock: Literal["wall", "cpu"] = "wall"
+    """What is counted: time that passes, or time that this thread has the processor, which other work on the machine
+    doesn't add to. The latter needs one thread and no GPU."""
     threads: int = Field(default=1, ge=1)
     """Threads of torch."""
     seed: int = 0
     """Seed of catalogues, states, scores and rules."""
+
+    @model_validator(mode="after")
+    def _one_thread(self) -> BenchConfig:
+        if self.clock == "cpu" and (self.threads > 1 or self.device != "cpu"):
+            raise ValueError("processor time is that of one thread: leave --threads and --device out, or use wall")
+        return self
