@@ -10,6 +10,8 @@ from torch import Tensor
 from recsys_core.constraints.continuations import Ints
 from recsys_core.constraints.masking import Masker
 
+_FACTOR = np.int64(1_000_003)
+
 
 class SidLogitsProcessor:
     """Leaves only tokens that lead to an allowed semantic ID; an element of ``LogitsProcessorList``.
@@ -33,12 +35,12 @@ class SidLogitsProcessor:
         self.prompt = prompt
         self.offsets = [0] * masker.levels if offsets is None else list(offsets)
         self.end = end
-        self._depth = -1
-        self._nodes = np.zeros(0, dtype=np.int64)
-        self._known: dict[bytes, int] = {}
+        self._last: tuple[Ints, Ints] | None = None
+        self._weights = _FACTOR ** np.arange(masker.levels, dtype=np.int64)  # wraps round, as a hash may
         if len(self.offsets) != masker.levels:
             raise ValueError(f"{len(self.offsets)} offsets for {masker.levels} levels")
         self._columns = np.array(self.offsets, dtype=np.int64)
+        self._moved = any(self.offsets)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Mask ``float32[B, V]`` after tokens ``int64[B, T]``."""
@@ -51,7 +53,7 @@ class SidLogitsProcessor:
                 values.fill(-np.inf)
                 values[:, self.end] = kept
             return scores
-        nodes = self._locate(prefix - self._columns[:level] if self._columns.any() else prefix)
+        nodes = self._locate(prefix - self._columns[:level] if self._moved else prefix)
         first = self.offsets[level]
         if first:
             values[:, :first] = -np.inf
@@ -61,22 +63,16 @@ class SidLogitsProcessor:
     def _locate(self, prefix: Ints) -> Ints:
         """Nodes of prefixes: one step on from those of the call before, where these are their beginnings."""
         level, nodes = prefix.shape[1], None
-        if level == 1:
-            nodes = self.masker.advance(0, np.zeros(len(prefix), dtype=np.int64), prefix[:, 0])
-        elif level and self._depth == level - 1:
-            # beams were put in another order and some dropped
-            find = self._known.get
-            place = [find(row, -1) for row in _rows(prefix[:, :-1])]
-            if -1 not in place:
-                nodes = self.masker.advance(level - 1, self._nodes[place], prefix[:, -1])
+        if self._last is not None and level and self._last[0].shape[1] == level - 1:
+            before, known = self._last
+            begun = prefix[:, :-1]
+            # beams were put in another order and some dropped: each is found by a hash and compared in full
+            old = before @ self._weights[: level - 1]
+            order = old.argsort()
+            place = order.take(old.take(order).searchsorted(begun @ self._weights[: level - 1]), mode="clip")
+            if (before.take(place, axis=0) == begun).all():
+                nodes = self.masker.advance(level - 1, known.take(place), prefix[:, -1])
         if nodes is None:
             nodes = self.masker.locate(prefix)
-        self._depth, self._nodes = level, nodes
-        self._known = {row: number for number, row in enumerate(_rows(prefix))}
+        self._last = (prefix, nodes)
         return nodes
-
-
-def _rows(prefix: Ints) -> list[bytes]:
-    """Rows as bytes: with so few of them a dictionary finds one sooner than NumPy would."""
-    data, width = prefix.tobytes(), prefix.itemsize * prefix.shape[1]
-    return [data[begin : begin + width] for begin in range(0, len(data), width)] if width else []
