@@ -71,5 +71,6 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         timings_ms=result.timings_ms,
         release=result.release,
         changes=result.changes,
+        generator=result.generator,
         notes=notes + result.notes,
     )

@@ -213,8 +213,10 @@ class Runtime:
             from recsys_core.serving.live import LiveRecommender
             from recsys_core.serving.recommender import Recommender
 
+            settings = self.settings
+
             def opened(release: Release) -> Recommender:
-                return Recommender.open(release, vector_store=self.settings.vector_store)
+                return Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
 
             recommender = opened(release)
             if len(recommender.catalogue) != release.manifest.item_count:
@@ -223,7 +225,8 @@ class Runtime:
                     f"{len(recommender.catalogue)}; run `sidra build` again or `sidra releases rollback`"
                 )
             recommender.warm()
-            return LiveRecommender(recommender, merge_after=self.settings.merge_after, reopen=opened)
+            self.stages["recommender"].detail = f"generator {recommender.generator}"
+            return LiveRecommender(recommender, merge_after=settings.merge_after, reopen=opened)
 
         self._live = await self.run(open_release)
 

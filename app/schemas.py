@@ -72,6 +72,8 @@ class RecommendAnswer(BaseModel):
     """Release the answer came from."""
     changes: int
     """Number of the last change of the catalogue that the answer knows."""
+    generator: str
+    """Generator family that the probabilities are of: `compact` or `lm`."""
     notes: list[str]
     """Sentences about anything unusual."""
 
@@ -199,6 +201,8 @@ class InfoOut(BaseModel):
     """Version of Sidra."""
     release: str
     """Release that answers."""
+    generator: str
+    """Generator family that answers."""
     created: str
     """When it was built."""
     dataset: str

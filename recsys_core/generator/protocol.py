@@ -88,6 +88,8 @@ class GenerateResult(BaseModel):
     """Release the answer came from."""
     changes: int = 0
     """Number of the last change of the catalogue (items withdrawn, re-tagged, added) that the answer knows."""
+    generator: str = ""
+    """Generator family that the probabilities are of: ``compact``, ``lm``."""
     notes: list[str] = Field(default_factory=list)
     """Plain sentences about anything unusual (a fallback, an unknown user)."""
 

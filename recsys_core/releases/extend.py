@@ -166,6 +166,9 @@ class _Extension:
             self._stage(runner, "generator", self._generator, outputs, settings)
             self._stage(runner, "item_cf", self._item_cf, ["item_cf.npz", "popularity.npy"], None)
             self._stage(runner, "serving", self._serving, ["serving.json"], None)
+            if self.parent.has_lm and not self.added:
+                self._stage(runner, "lm", self._lm, [self.parent.lm.name], None)
+                self._stage(runner, "serving_lm", self._serving_lm, [self.parent.serving_lm.name], None)
             self._stage(runner, "collection", self._collection, ["collection"], None)
             return self._finish(runner)
 
@@ -241,6 +244,12 @@ class _Extension:
     def _serving(self, stage: Stage) -> None:
         shutil.copyfile(self.parent.serving, stage.folder / "serving.json")
 
+    def _lm(self, stage: Stage) -> None:
+        shutil.copytree(self.parent.lm, stage.folder / self.parent.lm.name)
+
+    def _serving_lm(self, stage: Stage) -> None:
+        shutil.copyfile(self.parent.serving_lm, stage.folder / self.parent.serving_lm.name)
+
     def _collection(self, stage: Stage) -> None:
         from recsys_core.serving.vector_store import ChromaStore
 
@@ -256,8 +265,14 @@ class _Extension:
             added=self.added,
             trained_items=trained_items(self.parent),
             source=self.grown.origin,
+            left_out=["lm"] if self.parent.has_lm and self.added else [],
         )
-        config = {**before.config, EXTENSION: extension.model_dump()}
+        config, earlier = before.config, before.metrics
+        if extension.left_out:
+            # nothing in its folded weights says what an added item's rows would be
+            config = {name: value for name, value in config.items() if name != "lm"}
+            earlier = {n: v for n, v in earlier.items() if not n.startswith(("lm.", "serving_lm."))}
+        config = {**config, EXTENSION: extension.model_dump()}
         if self.grown.changes is not None:
             config[MERGED] = self.grown.changes
         metrics = {f"{s}.{k}": v for s, record in runner.records.items() for k, v in record.metrics.items()}
@@ -267,7 +282,7 @@ class _Extension:
                 created=now.isoformat(timespec="seconds"),
                 dataset=before.dataset,
                 config=config,
-                metrics={**before.metrics, **metrics},
+                metrics={**earlier, **metrics},
                 item_count=len(self.catalogue),
             ),
             # somebody may have chosen another release while changes were merged in the background

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
-from recsys_core.generator.family import Rules
+from recsys_core.generator.family import Rules, no_items
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.engine import LmEngine, Prompts
@@ -56,6 +59,19 @@ def folded_vocabulary(model: LmModel, vocabulary: LmVocabulary) -> LmVocabulary:
     return LmVocabulary(vocabulary.tokenizer, layout)
 
 
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """The library's progress bars, which a model of a megabyte needs none of, stay off the terminal."""
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
 class LmGenerator:
     """Scores and searches semantic IDs for batches of requests; instructions are read as text.
 
@@ -88,9 +104,10 @@ class LmGenerator:
         """
         vocabulary = LmVocabulary.load(folder)
         try:
-            causal: StockModel = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
-            )
+            with _no_bars():
+                causal: StockModel = AutoModelForCausalLM.from_pretrained(
+                    folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
+                )
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise ReleaseError(f"{folder}: the generator can't be loaded ({error}); run `sidra build` again") from error
         layout = vocabulary.layout
@@ -140,6 +157,8 @@ class LmGenerator:
         Returns:
             What was found, and milliseconds spent on rules and on the search.
         """
+        if not len(encoded.states):
+            return Found(*no_items(), spread=np.empty(0, np.float32), forwarded=0), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
@@ -149,6 +168,8 @@ class LmGenerator:
 
     def log_probabilities(self, encoded: Prompts, items: Ints) -> Floats:
         """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""
+        if not items.size:
+            return np.empty(items.shape, dtype=np.float32)
         return self.beam.log_probabilities(encoded, items)
 
     def scores(self, histories: list[Ints], instructions: Sequence[str] | None = None) -> Floats:
