@@ -70,6 +70,7 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         cold_start=result.cold_start,
         timings_ms=result.timings_ms,
         release=result.release,
+        changes=result.changes,
         generator=result.generator,
         notes=notes + result.notes,
     )

@@ -19,7 +19,7 @@ from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
-from recsys_core.errors import ReleaseError
+from recsys_core.errors import ReleaseError, UnknownItemError
 from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.ranking.mix import ServingConfig
@@ -62,7 +62,17 @@ class SearchHit(BaseModel):
 class Recommender:
     """Answers requests from one release. Safe to share between threads: nothing changes after opening but caches.
 
-    Use :meth:`open`.
+    Use :meth:`open`. Items that the catalogue has withdrawn stay in histories and never come back, whatever is asked.
+
+    Args:
+        release: that was opened.
+        catalogue: its items, later facts and withdrawals included.
+        log: its interactions.
+        text: sentence encoder.
+        scorer: everything that scores.
+        store: vectors for the search.
+        generator: which family generates.
+        changes: number of the last change of the catalogue that is in here.
     """
 
     def __init__(
@@ -74,7 +84,9 @@ class Recommender:
         scorer: Scorer,
         store: VectorStore,
         generator: GeneratorName = "compact",
+        changes: int = 0,
     ) -> None:
+        self.changes = changes
         self.release = release
         self.catalogue = catalogue
         self.log = log
@@ -130,7 +142,20 @@ class Recommender:
             ReleaseError: the release has no such generator.
         """
         scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator)
-        return Recommender(self.release, self.catalogue, self.log, self.text, scorer, self.store, generator)
+        return Recommender(
+            self.release, self.catalogue, self.log, self.text, scorer, self.store, generator, self.changes
+        )
+
+    def with_catalogue(self, catalogue: Catalogue, changes: int) -> Recommender:
+        """The same release, showing the same items with other facts or withdrawals.
+
+        Args:
+            catalogue: items in the same order.
+            changes: number of the last change that is in it.
+        """
+        return Recommender(
+            self.release, catalogue, self.log, self.text, self.scorer, self.store, self.generator, changes
+        )
 
     def recommend(self, requests: Sequence[GenerateRequest], model: ModelName = "sidra") -> list[GenerateResult]:
         """Answer a batch, one result a request, in order.
@@ -165,6 +190,8 @@ class Recommender:
                         timings_ms=shared,
                         release=self.release.id,
                         generator=self.generator,
+                        changes=self.changes,
+                        notes=self._notes(request),
                     )
                 )
         return results
@@ -188,14 +215,20 @@ class Recommender:
 
     def search(self, text: str, k: int = 10, where: ItemFilter | None = None) -> list[SearchHit]:
         """Items whose text means something near, best first."""
-        return self._hits(self.store.search(self.text.encode_texts([text])[0], k, where))
+        vector = self.text.encode_texts([text])[0]
+        if where is None and self.catalogue.offered.all():
+            return self._hits(self.store.search(vector, k))
+        # the store may know older facts than the catalogue: then it gets the rule worked out
+        return self._hits(self.store.search(vector, k, self._mask(where) if self.changes else where))
 
     def similar(self, item_id: str, k: int = 10) -> list[SearchHit]:
         """Items that resemble one item in text and behaviour, best first, itself left out."""
-        index = self.catalogue.index(item_id)
+        index = self._shown(item_id)
         likeness = self.scorer.item_vectors @ self.scorer.item_vectors[index]
-        likeness[index] = -np.inf
-        best = np.argsort(-likeness, kind="stable")[: min(k, len(self.catalogue) - 1)]
+        others = self.catalogue.offered.copy()
+        others[index] = False
+        rows = np.flatnonzero(others)
+        best = rows[np.argsort(-likeness[rows], kind="stable")[:k]]
         return self._hits([(self.catalogue.ids[int(i)], float(likeness[i])) for i in best])
 
     def evidence(self, item_id: str, request: GenerateRequest) -> Evidence:
@@ -203,10 +236,10 @@ class Recommender:
 
         Each of the newest history items is taken away in turn; what the item's served score loses is that one's part.
         """
-        index = self.catalogue.index(item_id)
+        index = self._shown(item_id)
         history = self.catalogue.indices(request.history)
         if request.anchors:
-            history = np.append(history, self.catalogue.indices(request.anchors))
+            history = np.append(history, self._anchors(request))
         tried = range(max(0, len(history) - ABLATED), len(history))
         variants = [history, *(np.delete(history, n) for n in tried)]
         scores, gain = self.scorer.score_item(index, variants, request.task, request.instruction)
@@ -217,7 +250,7 @@ class Recommender:
                 drop=round(float(scores[0] - without), 4),
             )
             for n, without in zip(tried, scores[1:], strict=True)
-            if scores[0] - without > 0.02 and history[n] != index
+            if scores[0] - without > 0.02 and history[n] != index and self.catalogue.offered[history[n]]
         ]
         causes.sort(key=lambda cause: -cause.drop)
         fields = request.filter.fields() if request.filter else set()
@@ -246,11 +279,12 @@ class Recommender:
 
     def _query(self, request: GenerateRequest) -> Query:
         history = self.catalogue.indices(request.history)
-        anchors = self.catalogue.indices(request.anchors)
+        anchors = self._anchors(request)
         avoid = self.catalogue.indices(request.avoid)
         out = [self.catalogue.indices(request.exclude), anchors, avoid]
         if request.exclude_history:
             out.append(history)
+        out.append(np.flatnonzero(~self.catalogue.offered))
         excluded = np.unique(np.concatenate(out))
         allowed = self._mask(request.filter).copy()
         allowed[excluded] = False
@@ -267,9 +301,29 @@ class Recommender:
             beam=request.beam,
         )
 
+    def _shown(self, item_id: str) -> int:
+        """Item index of an item that may be shown.
+
+        Raises:
+            UnknownItemError: no such item, or it is withdrawn.
+        """
+        if item_id not in self.catalogue:
+            raise UnknownItemError([item_id])
+        return self.catalogue.index(item_id)
+
+    def _anchors(self, request: GenerateRequest) -> NDArray[np.int64]:
+        """Items that the result should resemble, int64[a]; withdrawn ones are left out."""
+        anchors = self.catalogue.indices(request.anchors)
+        return anchors[self.catalogue.offered[anchors]]
+
+    def _notes(self, request: GenerateRequest) -> list[str]:
+        withdrawn = [item for item in request.anchors if item not in self.catalogue]
+        named = ", ".join(repr(item) for item in withdrawn)
+        return [f"{named}: withdrawn, so the list isn't made to resemble it"] if withdrawn else []
+
     def _mask(self, rule: ItemFilter | None) -> NDArray[np.bool_]:
         if rule is None:
-            return np.ones(len(self.catalogue), dtype=bool)
+            return self.catalogue.offered
         key = rule.key()
         mask = self._masks.get(key)
         if mask is None:
