@@ -21,6 +21,7 @@ from recsys_core.errors import DataError
 from recsys_core.generator.cold import ColdConfig, add_items
 from recsys_core.generator.cold_paths import PathSource
 from recsys_core.generator.compact import CompactGenerator
+from recsys_core.generator.family import Rules
 from recsys_core.generator.model import CompactModel
 from recsys_core.generator.prepare import centred_with, content_mean
 from recsys_core.metrics import Interval, bootstrap_mean
@@ -296,7 +297,7 @@ def _ranks(model: CompactModel, index: ConstraintIndex, users: _Users, beam: int
         for row, history in enumerate(histories):
             allowed[row, history] = False
         encoded = generator.encode(histories, [""] * len(histories))
-        found, _ = generator.search(encoded, allowed, np.full(len(histories), beam), 10)
+        found, _ = generator.search(encoded, Rules(allowed), np.full(len(histories), beam), 10)
         hit = found.items == users.targets[start : start + BATCH, None]
         ranks[start : start + BATCH] = np.where(hit.any(axis=1), hit.argmax(axis=1), 10)
     return ranks

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
+from recsys_core.generator.family import Rules
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.model import CatalogueTensors, CompactModel
 from recsys_core.generator.train import last_states
@@ -37,16 +37,14 @@ class Encoded(NamedTuple):
     Attributes:
         states: float32[B, d].
         wish: float32[B, w].
-        sentence: float32[B, d_text], 0 where there is no instruction.
     """
 
     states: Tensor
     wish: Tensor
-    sentence: Tensor
 
     def take(self, rows: Ints) -> Encoded:
         """Some of the requests: int64[b]."""
-        return Encoded(self.states[rows], self.wish[rows], self.sentence[rows])
+        return Encoded(self.states[rows], self.wish[rows])
 
 
 def make_model(
@@ -113,7 +111,6 @@ class CompactGenerator:
         with torch.inference_mode():
             self._item_vectors = self.model.item_vectors()
             self._item_keys = self.model.keys(self.model.levels, self._item_vectors)
-            self._meaning_keys = self.model.meaning.item_keys(self.model.text)
 
     @classmethod
     def load(
@@ -139,7 +136,7 @@ class CompactGenerator:
         return cls(model, index, encode_texts)
 
     @torch.inference_mode()
-    def encode(self, histories: list[Ints], instructions: Sequence[str]) -> Encoded:
+    def encode(self, histories: Sequence[Ints], instructions: Sequence[str]) -> Encoded:
         """Read histories and instructions.
 
         Args:
@@ -153,21 +150,8 @@ class CompactGenerator:
             vectors = self.encode_texts([instructions[n].strip() for n in rows])
             sentence[rows] = torch.from_numpy(np.asarray(vectors, dtype=np.float32))
         instruction = self.model.instruct(sentence, torch.tensor(present, dtype=torch.bool))
-        states = last_states(self.model, histories, instruction, self._item_vectors)
-        return Encoded(states, instruction.wish, sentence)
-
-    @torch.inference_mode()
-    def fits(self, encoded: Encoded) -> Floats:
-        """Log-probability that each item is what the words mean, whoever asks: float32[B, n_items].
-
-        Rows without an instruction are 0: anything fits.
-        """
-        fitting = torch.zeros(len(encoded.sentence), len(self.model.text))
-        spoken = encoded.sentence.any(dim=1).nonzero()[:, 0]
-        if len(spoken):
-            odds = self.model.meaning(encoded.sentence[spoken], self.model.text, self._meaning_keys)
-            fitting[spoken] = functional.logsigmoid(odds)
-        return np.asarray(fitting.numpy(), dtype=np.float32)
+        states = last_states(self.model, list(histories), instruction, self._item_vectors)
+        return Encoded(states, instruction.wish)
 
     @torch.inference_mode()
     def item_head(self, encoded: Encoded) -> Floats:
@@ -181,7 +165,7 @@ class CompactGenerator:
     def search(
         self,
         encoded: Encoded,
-        allowed: NDArray[np.bool_],
+        rules: Rules,
         widths: Ints,
         pool: int,
         fusion: Fusion | None = None,
@@ -190,7 +174,7 @@ class CompactGenerator:
 
         Args:
             encoded: from :meth:`encode`.
-            allowed: bool[B, n_items].
+            rules: what may come back.
             widths: int64[B], beam of each request.
             pool: at most so many items come back a request.
             fusion: how prefix and item scores are combined; the model's own probabilities when None.
@@ -199,7 +183,7 @@ class CompactGenerator:
             Candidates, and milliseconds spent on rules and on the search.
         """
         started = time.perf_counter()
-        restriction = self.index.restrict(allowed)
+        restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
         found = self.beam.search(encoded.states, encoded.wish, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}

@@ -7,7 +7,7 @@ alone, so that a family is chosen by name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,11 @@ class Found(Protocol):
         """float32[B, P], what the order follows."""
         ...
 
+    @property
+    def spread(self) -> Floats:
+        """float32[B], how much the kept prefixes differ (:func:`recsys_core.generator.fusion.spread`)."""
+        ...
+
 
 class Family(Protocol[R]):
     """A generator as serving sees it."""
@@ -103,3 +108,7 @@ class Family(Protocol[R]):
     def item_head(self, encoded: R) -> Floats | None:
         """Log-probability of every item by one softmax over the catalogue: float32[B, n_items]; None if it has none."""
         ...
+
+
+AnyFamily: TypeAlias = Family[Any]
+"""A family chosen by name: only itself knows what it has read."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.protocol import ndcg, target_rank
-from recsys_core.generator.beam import Candidates
-from recsys_core.generator.compact import CompactGenerator, Encoded
 from recsys_core.generator.data import InstructionSampler, Ints
+from recsys_core.generator.family import AnyFamily, Found, Rules
+from recsys_core.generator.fits import WordFits
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.instructions import Condition, moment_mask
 from recsys_core.generator.protocol import Task
@@ -110,12 +110,19 @@ def validation_cases(
 
 
 def fit_mixes(
-    generator: CompactGenerator, item_cf: ItemCF, nearest: Nearest, cases: dict[Task, list[Case]]
+    family: AnyFamily, fits: WordFits, item_cf: ItemCF, nearest: Nearest, cases: dict[Task, list[Case]]
 ) -> ServingConfig:
     """Choose fusion, weights and guidance of each task by validation NDCG@10, the simplest among equals.
 
     Fusion first, for the generator alone, then the weights of its partners: a joint search over all five would fit
     them to a few hundred cases.
+
+    Args:
+        family: generates.
+        fits: how well items fit words.
+        item_cf: a partner.
+        nearest: the other one.
+        cases: from :func:`validation_cases`.
     """
     base = ServingConfig()
     mixes: dict[Task, TaskMix] = {}
@@ -123,9 +130,9 @@ def fit_mixes(
     for task, found in cases.items():
         if len(found) < FEWEST_CASES and task is not Task.for_you:
             continue
-        alone, own = _fit_fusion(generator, found)
+        alone, own = _fit_fusion(family, fits.n_items, found)
         guidances = GUIDANCE if task in GUIDED_TASKS else (0.0,)
-        ranks = _ranks(generator, item_cf, nearest, found, own, guidances, base.floor)
+        ranks = _ranks(family, fits, item_cf, nearest, found, own, guidances, base.floor)
         grid = {key: ndcg(rank) for key, rank in ranks.items()}
         best = max(grid.values())
         close = [key for key, value in grid.items() if value >= NEARLY_BEST * best]
@@ -137,7 +144,7 @@ def fit_mixes(
     return base.model_copy(update={"mixes": mixes, "measured": measured})
 
 
-def _fit_fusion(generator: CompactGenerator, cases: Sequence[Case]) -> tuple[dict[str, float], TaskMix]:
+def _fit_fusion(family: AnyFamily, n_items: int, cases: Sequence[Case]) -> tuple[dict[str, float], TaskMix]:
     """Fusion and share of the item head for the generator alone, and validation NDCG@10 by name."""
     step = max(1, len(cases) // MOST_CASES)
     cases = cases[::step]
@@ -146,17 +153,16 @@ def _fit_fusion(generator: CompactGenerator, cases: Sequence[Case]) -> tuple[dic
     best, chosen = -1.0, TaskMix(item_cf=0.0)
     for power in POWERS:
         fusion = Fusion(power=power, reference=reference)
-        ranks: dict[float, list[NDArray[np.int64]]] = {share: [] for share in ITEM_HEAD}
+        ranks: dict[float, list[NDArray[np.int64]]] = {}
         spreads = []
-        for part in _searches(generator, cases, fusion):
+        for part in _searches(family, n_items, cases, fusion):
             spreads.append(part.found.spread)
-            for share in ITEM_HEAD:
-                row = with_item_head(part.scores(), part.head, share)
-                ranks[share].append(target_rank(row, part.masked(), part.targets))
+            for share in ITEM_HEAD if part.head is not None else (0.0,):
+                ranks.setdefault(share, []).append(target_rank(part.scores(share), part.masked(), part.targets))
         # the spread doesn't depend on the power; the first one, 0, doesn't need it
         reference = float(max(np.concatenate(spreads).mean(), 1e-3)) if spreads else 1.0
         for share, found in ranks.items():
-            value = ndcg(np.concatenate(found)) if found else 0.0
+            value = ndcg(np.concatenate(found))
             scores[f"generator.power_{power:g}.head_{share:g}"] = value
             if value > best * 1.001:
                 best, chosen = value, TaskMix(item_cf=0.0, item_head=share, fusion=fusion)
@@ -171,24 +177,28 @@ class _Searched:
     Attributes:
         cases: the chunk.
         found: candidates.
-        encoded: of the same requests.
-        head: float32[B, n_items], log-probabilities of the item head.
+        head: float32[B, n_items], log-probabilities of the item head; None where the family has none.
+        n_items: size of the catalogue.
         targets: int64[B].
     """
 
     cases: Sequence[Case]
-    found: Candidates
-    encoded: Encoded
-    head: Floats
+    found: Found
+    head: Floats | None
+    n_items: int
     targets: Ints
 
-    def scores(self) -> Floats:
-        """Fused log-probabilities of what the beam reached, -inf elsewhere: float32[B, n_items]."""
-        scores = np.full(self.head.shape, -np.inf, dtype=np.float32)
+    def scores(self, share: float) -> Floats:
+        """Fused log-probabilities of what the beam reached, -inf elsewhere: float32[B, n_items].
+
+        Args:
+            share: of the item head, where there is one.
+        """
+        scores = np.full((len(self.cases), self.n_items), -np.inf, dtype=np.float32)
         rows = np.broadcast_to(np.arange(len(self.cases))[:, None], self.found.items.shape)
         real = self.found.items >= 0
         scores[rows[real], self.found.items[real]] = self.found.fused[real]
-        return scores
+        return scores if self.head is None else with_item_head(scores, self.head, share)
 
     def masked(self) -> list[Ints]:
         """Histories without their target, where people act on an item again."""
@@ -196,21 +206,21 @@ class _Searched:
 
 
 def _searches(
-    generator: CompactGenerator, cases: Sequence[Case], fusion: Fusion, chunk: int = 64
+    family: AnyFamily, n_items: int, cases: Sequence[Case], fusion: Fusion, chunk: int = 64
 ) -> Iterator[_Searched]:
-    n_items = len(generator.index)
     for start in range(0, len(cases), chunk):
         part = cases[start : start + chunk]
-        encoded = generator.encode([c.history for c in part], [c.instruction for c in part])
-        everything = np.ones((len(part), n_items), dtype=bool)
+        encoded = family.encode([c.history for c in part], [c.instruction for c in part])
+        everything = Rules(np.ones((len(part), n_items), dtype=bool))
         widths = np.full(len(part), WIDE_BEAM, dtype=np.int64)
-        found, _ = generator.search(encoded, everything, widths, min(n_items, MOST_CANDIDATES), fusion)
+        found, _ = family.search(encoded, everything, widths, min(n_items, MOST_CANDIDATES), fusion)
         targets = np.array([c.target for c in part], dtype=np.int64)
-        yield _Searched(part, found, encoded, generator.item_head(encoded), targets)
+        yield _Searched(part, found, family.item_head(encoded), n_items, targets)
 
 
 def _ranks(
-    generator: CompactGenerator,
+    family: AnyFamily,
+    fits: WordFits,
     item_cf: ItemCF,
     nearest: Nearest,
     cases: Sequence[Case],
@@ -221,15 +231,15 @@ def _ranks(
     """Rank of each case's target under each (item_cf, vectors, guidance), history masked, ties by item index."""
     keys = [(w, v, g) for w in WEIGHTS for v in VECTORS if w + v <= 0.9 + 1e-9 for g in guidances]
     collected: dict[tuple[float, float, float], list[NDArray[np.int64]]] = {key: [] for key in keys}
-    for part in _searches(generator, cases, own.fusion):
+    for part in _searches(family, fits.n_items, cases, own.fusion):
         histories = [c.history for c in part.cases]
-        told = with_item_head(part.scores(), part.head, own.item_head)
+        told = part.scores(own.item_head)
         told = np.where(np.isfinite(told), told, -50.0)
-        fits = generator.fits(part.encoded)
+        fitting = fits([c.instruction for c in part.cases])
         cf, near = item_cf.scores(histories), nearest.scores(histories)
         for weight, vectors, guidance in keys:
             mix = TaskMix(item_cf=weight, vectors=vectors, guidance=guidance)
-            scores = geometric(told, cf, fits, mix, floor, near)
+            scores = geometric(told, cf, fitting, mix, floor, near)
             collected[(weight, vectors, guidance)].append(target_rank(scores, part.masked(), part.targets))
     return {key: np.concatenate(parts) if parts else np.empty(0, np.int64) for key, parts in collected.items()}
 

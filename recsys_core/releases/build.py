@@ -290,6 +290,7 @@ class _Build:
 
     def _serving(self, stage: Stage) -> dict[str, float]:
         from recsys_core.generator.compact import CompactGenerator
+        from recsys_core.generator.fits import WordFits
         from recsys_core.generator.prepare import centred, prepare_sampler
         from recsys_core.ranking.fit import fit_mixes, validation_cases
 
@@ -301,6 +302,7 @@ class _Build:
             ConstraintIndex.load(stage.folder / "index"),
             self.encoder.encode_texts,
         )
+        fits = WordFits.load(stage.folder / "generator", centred(text), self.encoder.encode_texts)
         prepared = prepare_sampler(self.catalogue, self.split, text, seed=self._settings.seed)
         users = self.split.users
         last = self.log.offsets[1:][users]
@@ -313,7 +315,7 @@ class _Build:
             self._settings.seed,
         )
         nearest = Nearest(self._load(stage, "item_vectors"))
-        serving = fit_mixes(generator, ItemCF.load(stage.folder / "item_cf.npz"), nearest, cases)
+        serving = fit_mixes(generator, fits, ItemCF.load(stage.folder / "item_cf.npz"), nearest, cases)
         (stage.folder / "serving.json").write_text(serving.model_dump_json(indent=2) + "\n", encoding="utf-8")
         weights = {f"item_cf_weight.{task.value}": mix.item_cf for task, mix in serving.mixes.items()}
         return weights | {f"vectors_weight.{task.value}": mix.vectors for task, mix in serving.mixes.items()}

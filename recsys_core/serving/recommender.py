@@ -21,6 +21,7 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.compact import CompactGenerator
+from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.ranking.mix import ServingConfig
 from recsys_core.releases.added import release_content
@@ -119,13 +120,14 @@ class Recommender:
                 f"{release.path}: the constraint index has {len(index)} items, the catalogue {len(catalogue)}; "
                 "run `sidra build` again"
             )
+        content = release_content(release, text_vectors)
         scorer = Scorer(
-            generator=CompactGenerator.load(
-                release.generator, sids, release_content(release, text_vectors), index, encoder.encode_texts
-            ),
+            family=CompactGenerator.load(release.generator, sids, content, index, encoder.encode_texts),
+            fits=WordFits.load(release.generator, content, encoder.encode_texts),
             item_cf=ItemCF.load(release.item_cf),
             popularity=_vectors(release.popularity, len(catalogue)),
             item_vectors=item_vectors,
+            sids=sids,
             serving=_serving(release.serving),
         )
         store: VectorStore
@@ -250,17 +252,19 @@ class Recommender:
         history = self.catalogue.indices(request.history)
         anchors = self.catalogue.indices(request.anchors)
         avoid = self.catalogue.indices(request.avoid)
-        allowed = self._mask(request.filter).copy()
-        allowed[self.catalogue.indices(request.exclude)] = False
-        allowed[anchors] = False
-        allowed[avoid] = False
+        out = [self.catalogue.indices(request.exclude), anchors, avoid]
         if request.exclude_history:
-            allowed[history] = False
+            out.append(history)
+        excluded = np.unique(np.concatenate(out))
+        allowed = self._mask(request.filter).copy()
+        allowed[excluded] = False
         return Query(
             history=np.append(history, anchors),
             instruction=request.instruction,
             task=request.task,
             allowed=allowed,
+            filter=request.filter,
+            excluded=excluded,
             anchors=anchors,
             avoid=avoid,
             k=request.k,

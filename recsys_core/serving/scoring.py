@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity_probability
-from recsys_core.generator.compact import CompactGenerator, Encoded
+from recsys_core.catalog.filters import ItemFilter
+from recsys_core.generator.family import AnyFamily, Rules
+from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import ScoredItem, Task
 from recsys_core.ranking.mix import ServingConfig, TaskMix, away_from, geometric, toward_anchors, with_item_head
 
@@ -39,7 +42,9 @@ class Query:
         history: int64[h], newest last, anchors at the end.
         instruction: plain words.
         task: the task.
-        allowed: bool[n_items].
+        allowed: bool[n_items]; what ``filter`` and ``excluded`` leave.
+        filter: the rule asked for, if any.
+        excluded: int64[e], items that must not come back whatever the filter says; sorted, each once.
         anchors: int64[a].
         avoid: int64[d].
         k: how many items.
@@ -50,6 +55,8 @@ class Query:
     instruction: str
     task: Task
     allowed: NDArray[np.bool_]
+    filter: ItemFilter | None
+    excluded: Ints
     anchors: Ints
     avoid: Ints
     k: int
@@ -60,28 +67,33 @@ class Scorer:
     """Everything of a release that scores.
 
     Args:
-        generator: the compact generator.
+        family: generates.
+        fits: how well items fit words, whichever family generates.
         item_cf: the partner.
         popularity: int64[n_items] training counts.
         item_vectors: float32[n_items, d], unit rows, for anchors and dislikes.
-        serving: what validation chose.
+        sids: int32[n_items, L].
+        serving: what validation chose for this family.
     """
 
     def __init__(
         self,
-        generator: CompactGenerator,
+        family: AnyFamily,
+        fits: WordFits,
         item_cf: ItemCF,
         popularity: NDArray[np.int64],
         item_vectors: Floats,
+        sids: NDArray[np.int32],
         serving: ServingConfig,
     ) -> None:
-        self.generator = generator
+        self.family = family
+        self.fits = fits
         self.item_cf = item_cf
         self.popularity = popularity_probability(popularity)
         self.item_vectors = item_vectors
         self.nearest = Nearest(item_vectors)
+        self.sids = sids
         self.serving = serving
-        self.sids = generator.model.sids.numpy()
 
     def rank(self, queries: Sequence[Query], model: str) -> tuple[list[list[ScoredItem]], dict[str, float]]:
         """Ranked lists; ``item_id`` holds the item index as text. Also milliseconds by stage, for the whole batch.
@@ -98,17 +110,18 @@ class Scorer:
             clock = now
 
         allowed = np.stack([q.allowed for q in queries])
-        encoded = self.generator.encode([q.history for q in queries], [q.instruction for q in queries])
+        rules = Rules(allowed, [q.filter for q in queries], [q.excluded for q in queries])
+        encoded = self.family.encode([q.history for q in queries], [q.instruction for q in queries])
         lap("encode")
         searched = np.full(allowed.shape, -np.inf, dtype=np.float32)
         if model in BASELINES:
             scores = self._baseline(queries, model)
         else:
             mixes = [self._mix(q, model) for q in queries]
-            searched, scores = self._search(encoded, queries, mixes, allowed, timings)
+            searched, scores = self._search(encoded, queries, mixes, rules, timings)
             clock = time.perf_counter()
             if model == "sidra":
-                scores = self._mixed(scores, encoded, queries, mixes)
+                scores = self._mixed(scores, queries, mixes)
         scores[~allowed] = -np.inf
         lap("mix")
         chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
@@ -138,17 +151,17 @@ class Scorer:
         """
         mix = self.serving.mix(task, instruction)
         column = np.full((len(histories), 1), item, dtype=np.int64)
-        words = [instruction] * len(histories)
-        encoded = self.generator.encode(list(histories), words)
-        logp = self.generator.log_probabilities(encoded, column)[:, 0]
-        fits = self.generator.fits(encoded)[:, item]
+        encoded = self.family.encode(histories, [instruction] * len(histories))
+        logp = self.family.log_probabilities(encoded, column)[:, 0]
+        fits = self.fits([instruction])[:, item]
         cf = self.item_cf.scores(list(histories))[:, item]
         near = self.nearest.scores(list(histories))[:, item] if mix.vectors else None
         gain = 0.0
         if instruction.strip():
-            silent = self.generator.log_probabilities(self.generator.encode([histories[0]], [""]), column[:1])
+            silent = self.family.log_probabilities(self.family.encode([histories[0]], [""]), column[:1])
             gain = float(logp[0] - silent[0, 0])
-        own = with_item_head(logp, self.generator.item_head(encoded)[:, item], mix.item_head) if mix.item_head else logp
+        head = self.family.item_head(encoded) if mix.item_head else None
+        own = logp if head is None else with_item_head(logp, head[:, item], mix.item_head)
         return geometric(own, cf, fits, mix, self.serving.floor, near), gain
 
     def _mix(self, query: Query, model: str) -> TaskMix:
@@ -160,21 +173,20 @@ class Scorer:
 
     def _search(
         self,
-        encoded: Encoded,
+        encoded: Any,
         queries: Sequence[Query],
         mixes: Sequence[TaskMix],
-        allowed: NDArray[np.bool_],
+        rules: Rules,
         timings: dict[str, float],
     ) -> tuple[Floats, Floats]:
         """Exact log-probability and the generator's score of what the search found: two float32[B, n_items]."""
         widths = np.array([q.beam for q in queries], dtype=np.int64)
         pool = max(self.serving.pool, max(q.k for q in queries))
-        exact = np.full(allowed.shape, -np.inf, dtype=np.float32)
+        exact = np.full(rules.allowed.shape, -np.inf, dtype=np.float32)
         scores = exact.copy()
         for fusion in dict.fromkeys(m.fusion for m in mixes):
             rows = np.array([n for n, m in enumerate(mixes) if m.fusion == fusion])
-            part = encoded.take(rows)
-            found, spent = self.generator.search(part, allowed[rows], widths[rows], pool, fusion)
+            found, spent = self.family.search(encoded.take(rows), rules.take(rows), widths[rows], pool, fusion)
             for name, value in spent.items():
                 timings[name] = timings.get(name, 0.0) + value
             place = np.broadcast_to(rows[:, None], found.items.shape)
@@ -182,17 +194,17 @@ class Scorer:
             exact[place[real], found.items[real]] = found.log_probability[real]
             scores[place[real], found.items[real]] = found.fused[real]
         shares = np.array([m.item_head for m in mixes])
-        if shares.any():
-            head = self.generator.item_head(encoded)
+        head = self.family.item_head(encoded) if shares.any() else None
+        if head is not None:
             for row in np.flatnonzero(shares):
                 scores[row] = with_item_head(scores[row], head[row], float(shares[row]))
         return exact, scores
 
-    def _mixed(self, generator: Floats, encoded: Encoded, queries: Sequence[Query], mixes: Sequence[TaskMix]) -> Floats:
+    def _mixed(self, generator: Floats, queries: Sequence[Query], mixes: Sequence[TaskMix]) -> Floats:
         histories = [q.history for q in queries]
         cf = self.item_cf.scores(histories)
         near = self.nearest.scores(histories) if any(m.vectors for m in mixes) else cf
-        fits = self.generator.fits(encoded)
+        fits = self.fits([q.instruction for q in queries])
         mixed = np.empty_like(generator)
         for row, (query, mix) in enumerate(zip(queries, mixes, strict=True)):
             mixed[row] = geometric(generator[row], cf[row], fits[row], mix, self.serving.floor, near[row])
@@ -217,7 +229,7 @@ class Scorer:
             np.log(self.item_cf.scores([q.history for q in queries]) + self.serving.floor), dtype=np.float32
         )
 
-    def _exact(self, encoded: Encoded, chosen: Sequence[Ints], searched: Floats) -> Floats:
+    def _exact(self, encoded: Any, chosen: Sequence[Ints], searched: Floats) -> Floats:
         """Exact log-probabilities of the chosen items: float32[B, longest].
 
         Those that the search met are known; only what item-CF brought in is computed.
@@ -236,7 +248,7 @@ class Scorer:
             # only the columns that somebody asks for: item-CF's own finds are few
             width = int((asked >= 0).sum(axis=1).max())
             order = np.argsort(asked < 0, axis=1, kind="stable")[:, :width]
-            found = self.generator.log_probabilities(part, np.take_along_axis(asked, order, axis=1))
+            found = self.family.log_probabilities(part, np.take_along_axis(asked, order, axis=1))
             filled = known[needed]
             np.put_along_axis(
                 filled, order, np.where(np.isfinite(found), found, np.take_along_axis(filled, order, 1)), 1

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.generator.family import Rules
 from recsys_core.generator.lm.engine import Prompts
 from recsys_core.generator.lm.generator import LmGenerator
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult, ScoredItem
@@ -40,10 +41,11 @@ class LmAnswers:
         started = time.perf_counter()
         catalogue = self.catalogue
         histories = [catalogue.indices([*r.history, *r.anchors]) for r in requests]
-        allowed = np.stack([self._allowed(request) for request in requests])
+        rules = self._rules(requests)
+        allowed = rules.allowed
         encoded = self.generator.encode(histories, [r.instruction for r in requests])
         read = time.perf_counter()
-        items_of, log_probability, spent = self._search(encoded, requests, allowed)
+        items_of, log_probability, spent = self._search(encoded, requests, rules)
         timings = {"read": (read - started) * 1e3, **spent}
         shared = {name: round(ms / len(requests), 4) for name, ms in timings.items()}
         results = []
@@ -71,19 +73,19 @@ class LmAnswers:
         return results
 
     def _search(
-        self, encoded: Prompts, requests: Sequence[GenerateRequest], allowed: NDArray[np.bool_]
+        self, encoded: Prompts, requests: Sequence[GenerateRequest], rules: Rules
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], dict[str, float]]:
         """Items int64[B, k], log-probabilities and milliseconds; a beam too narrow for k items is widened."""
         widths = np.array([r.beam for r in requests], dtype=np.int64)
         pool = max(r.k for r in requests)
-        wanted = np.minimum([r.k for r in requests], allowed.sum(axis=1))
+        wanted = np.minimum([r.k for r in requests], rules.allowed.sum(axis=1))
         items = np.full((len(requests), pool), -1, dtype=np.int64)
         log_probability = np.full(items.shape, -np.inf, dtype=np.float32)
         spent: dict[str, float] = {}
         short = np.arange(len(requests))
         while len(short):
             part = encoded if len(short) == len(requests) else encoded.take(short)
-            found, times = self.generator.search(part, allowed[short], widths[short], pool)
+            found, times = self.generator.search(part, rules.take(short), widths[short], pool)
             for name, ms in times.items():
                 spent[name] = spent.get(name, 0.0) + ms
             width = found.items.shape[1]
@@ -92,12 +94,16 @@ class LmAnswers:
             widths[short] *= 4
         return items, log_probability, spent
 
-    def _allowed(self, request: GenerateRequest) -> NDArray[np.bool_]:
+    def _rules(self, requests: Sequence[GenerateRequest]) -> Rules:
         catalogue = self.catalogue
-        allowed = np.ones(len(catalogue), dtype=bool) if request.filter is None else request.filter.mask(catalogue)
-        allowed = allowed.copy()
-        for ids in (request.exclude, request.anchors, request.avoid):
-            allowed[catalogue.indices(ids)] = False
-        if request.exclude_history:
-            allowed[catalogue.indices(request.history)] = False
-        return allowed
+        allowed = np.ones((len(requests), len(catalogue)), dtype=bool)
+        excluded = []
+        for row, request in enumerate(requests):
+            if request.filter is not None:
+                allowed[row] = request.filter.mask(catalogue)
+            ids = [*request.exclude, *request.anchors, *request.avoid]
+            if request.exclude_history:
+                ids += request.history
+            excluded.append(np.unique(catalogue.indices(ids)))
+            allowed[row, excluded[-1]] = False
+        return Rules(allowed, [r.filter for r in requests], excluded)

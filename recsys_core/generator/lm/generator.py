@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
+from recsys_core.generator.family import Rules
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.engine import LmEngine, Prompts
@@ -122,7 +123,7 @@ class LmGenerator:
     def search(
         self,
         encoded: Prompts,
-        allowed: NDArray[np.bool_],
+        rules: Rules,
         widths: Ints,
         pool: int,
         fusion: Fusion | None = None,
@@ -131,7 +132,7 @@ class LmGenerator:
 
         Args:
             encoded: from :meth:`encode`.
-            allowed: bool[B, n_items].
+            rules: what may come back.
             widths: int64[B], beam of each request.
             pool: at most so many items come back a request.
             fusion: how prefix and item scores are combined; the model's own probabilities when None.
@@ -140,7 +141,7 @@ class LmGenerator:
             What was found, and milliseconds spent on rules and on the search.
         """
         started = time.perf_counter()
-        restriction = self.index.restrict(allowed)
+        restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
         found = self.beam.search(encoded, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
@@ -171,7 +172,7 @@ class LmGenerator:
             return np.asarray(exact.cpu().numpy(), dtype=np.float32)
         free = np.ones((len(histories), len(self.index)), dtype=bool)
         widths = np.full(len(histories), SCORE_BEAM, dtype=np.int64)
-        found, _ = self.search(encoded, free, widths, SCORE_POOL)
+        found, _ = self.search(encoded, Rules(free), widths, SCORE_POOL)
         scores = np.full(free.shape, -np.inf, dtype=np.float32)
         real = found.items >= 0
         rows = np.broadcast_to(np.arange(len(histories))[:, None], real.shape)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from recsys_core.generator.family import Rules
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 from tests.recsys_core.generator.small import make_small
 
@@ -61,7 +62,7 @@ def test_search_equals_brute_force(seed, n_items, hybrid, levels, share, wide, c
     encoded = small.generator.encode(histories, ["something warm", "", "something cold"])
     allowed = rng.random((3, n_items)) < share
     width = n_items if wide else 2
-    found, _ = small.generator.search(encoded, allowed, np.full(3, width), pool=n_items)
+    found, _ = small.generator.search(encoded, Rules(allowed), np.full(3, width), pool=n_items)
     with torch.no_grad():
         for row in range(3):
             expected = brute_force(small, encoded.states[row], encoded.wish[row])
@@ -96,10 +97,12 @@ def test_results_do_not_depend_on_the_rest_of_the_batch():
     histories = [np.array([1, 2]), np.array([3, 4, 5, 6, 7, 8, 9]), np.array([], dtype=np.int64)]
     words = ["", "a wish", "another"]
     allowed = np.ones((3, 40), dtype=bool)
-    together, _ = small.generator.search(small.generator.encode(histories, words), allowed, np.array([2, 4, 3]), 20)
+    together, _ = small.generator.search(
+        small.generator.encode(histories, words), Rules(allowed), np.array([2, 4, 3]), 20
+    )
     for row in range(3):
         alone, _ = small.generator.search(
-            small.generator.encode([histories[row]], [words[row]]), allowed[:1], np.array([[2, 4, 3][row]]), 20
+            small.generator.encode([histories[row]], [words[row]]), Rules(allowed[:1]), np.array([[2, 4, 3][row]]), 20
         )
         kept = alone.items[0][alone.items[0] >= 0]
         assert together.items[row][: len(kept)].tolist() == kept.tolist()
@@ -112,11 +115,11 @@ def test_closed_items_never_take_a_place_in_the_beam():
     small = make_small(7, 60, hybrid=True, levels=1, codes=6)
     encoded = small.generator.encode([np.array([1])], [""])
     everything = np.ones((1, 60), dtype=bool)
-    first, _ = small.generator.search(encoded, everything, np.array([1]), 60)
+    first, _ = small.generator.search(encoded, Rules(everything), np.array([1]), 60)
     bucket = first.items[0][first.items[0] >= 0]
     # close the whole best bucket: the one beam must now stand on another prefix
     everything[0, bucket] = False
-    second, _ = small.generator.search(encoded, everything, np.array([1]), 60)
+    second, _ = small.generator.search(encoded, Rules(everything), np.array([1]), 60)
     rest = second.items[0][second.items[0] >= 0]
     assert len(rest) > 0
     assert not set(rest.tolist()) & set(bucket.tolist())

@@ -20,6 +20,7 @@ from recsys_core.generator.cold import (
 from recsys_core.generator.cold_paths import PathConfig, content_paths, path_nll, select_paths, votes
 from recsys_core.generator.cold_share import LOWEST, share_of_probability
 from recsys_core.generator.compact import CompactGenerator, save_model
+from recsys_core.generator.family import Rules
 from recsys_core.generator.prepare import centred, centred_with, content_mean
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 from tests.recsys_core.generator.small import make_small
@@ -108,7 +109,7 @@ def test_a_search_finds_new_items_and_they_can_stand_in_a_history(hybrid):
     generator = CompactGenerator(added.model, added.index, small.generator.encode_texts)
     encoded = generator.encode([np.array([30, 1]), np.array([32])], ["", ""])
     only_new = np.arange(33) >= 30
-    found, _ = generator.search(encoded, np.tile(only_new, (2, 1)), np.array([2, 2]), 5)
+    found, _ = generator.search(encoded, Rules(np.tile(only_new, (2, 1))), np.array([2, 2]), 5)
     assert set(found.items[0].tolist()) >= {-1}
     assert set(found.items.ravel().tolist()) - {-1} <= {30, 31, 32}
     assert (found.items[:, 0] >= 30).all()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from recsys_core.generator.family import Rules
 from recsys_core.generator.fusion import SPREAD_FLOOR, SPREAD_PREFIXES, Fusion, fuse, spread
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 from tests.recsys_core.generator.small import make_small
@@ -126,7 +127,7 @@ def test_a_search_with_fusion_equals_brute_force(seed, n_items, hybrid, power, o
     encoded = generator.encode([np.array([0, 1]), np.array([], dtype=np.int64)], ["", "a wish"])
     fusion = Fusion(power=power, reference=0.7, best_prefix_only=only_best)
     allowed = np.random.default_rng(seed).random((2, n_items)) < 0.7
-    found, _ = generator.search(encoded, allowed, np.full(2, n_items), n_items, fusion)
+    found, _ = generator.search(encoded, Rules(allowed), np.full(2, n_items), n_items, fusion)
     trie = TrieTensors.from_index(generator.index, hybrid=hybrid)
     with torch.inference_mode():
         everything = all_log_probabilities(generator.model, trie, encoded.states, encoded.wish).numpy()

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.generator.compact import CompactGenerator
+from recsys_core.generator.family import Rules
 from recsys_core.generator.trie import TrieTensors, all_log_probabilities
 from tests.recsys_core.generator.small import Small, make_small
 
@@ -80,7 +81,7 @@ def test_a_wide_beam_equals_brute_force_and_names_each_item_once(seed, n_items, 
     rng = np.random.default_rng(seed)
     encoded = generator.encode([rng.integers(n_items, size=n) for n in (0, 3)], ["something", ""])
     allowed = rng.random((2, n_items)) < allowed_share
-    found, _ = generator.search(encoded, allowed, np.full(2, len(sids)), pool=n_items)
+    found, _ = generator.search(encoded, Rules(allowed), np.full(2, len(sids)), pool=n_items)
     trie = TrieTensors.from_index(generator.index, hybrid=hybrid)
     with torch.no_grad():
         exact = all_log_probabilities(generator.model, trie, encoded.states, encoded.wish).numpy()
@@ -101,7 +102,7 @@ def test_a_narrow_beam_adds_up_only_the_leaves_it_reached(hybrid):
     small = make_small(11, 30, hybrid=hybrid)
     generator, sids, items = with_several_leaves(small, 11, 0.6)
     encoded = generator.encode([np.array([1, 2])], [""])
-    found, _ = generator.search(encoded, np.ones((1, 30), dtype=bool), np.array([2]), pool=30)
+    found, _ = generator.search(encoded, Rules(np.ones((1, 30), dtype=bool)), np.array([2]), pool=30)
     kept = found.items[0][found.items[0] >= 0]
     assert 0 < len(kept) == len(set(kept.tolist()))
     with torch.no_grad():
@@ -115,5 +116,5 @@ def test_an_item_with_several_leaves_takes_one_place_of_the_pool():
     index = ConstraintIndex.build(sids, items=[*range(6), 0, 0, 0])
     generator = CompactGenerator(small.generator.model, index, small.generator.encode_texts)
     encoded = generator.encode([np.array([1])], [""])
-    found, _ = generator.search(encoded, np.ones((1, 6), dtype=bool), np.array([9]), pool=6)
+    found, _ = generator.search(encoded, Rules(np.ones((1, 6), dtype=bool)), np.array([9]), pool=6)
     assert sorted(found.items[0].tolist()) == list(range(6))

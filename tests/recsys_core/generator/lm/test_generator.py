@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import UnknownItemError
+from recsys_core.generator.family import Rules
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.lm.answers import LmAnswers
 from recsys_core.generator.lm.config import LmTrainConfig
@@ -58,7 +59,7 @@ def test_a_wide_beam_equals_brute_force(generator):
     exact = generator.scores(HISTORIES, WORDS)
     encoded = generator.encode(HISTORIES, WORDS)
     free = np.ones((4, 60), dtype=bool)
-    found, _ = generator.search(encoded, free, np.full(4, 60), 60)
+    found, _ = generator.search(encoded, Rules(free), np.full(4, 60), 60)
     np.testing.assert_array_equal(np.sort(found.items, axis=1), np.tile(np.arange(60), (4, 1)))
     np.testing.assert_allclose(np.take_along_axis(exact, found.items, 1), found.log_probability, atol=1e-4)
     assert (np.diff(found.log_probability, axis=1) <= 0).all()
@@ -92,7 +93,7 @@ def test_a_search_under_any_rule_gives_allowed_items_once_with_exact_probabiliti
     rng = np.random.default_rng(seed)
     allowed = rng.random((4, 60)) < share
     exact = generator.scores(HISTORIES, WORDS)
-    found, _ = generator.search(generator.encode(HISTORIES, WORDS), allowed, rng.integers(1, beam + 1, 4), 10)
+    found, _ = generator.search(generator.encode(HISTORIES, WORDS), Rules(allowed), rng.integers(1, beam + 1, 4), 10)
     for row in range(4):
         items = found.items[row][found.items[row] >= 0]
         assert len(set(items.tolist())) == len(items)
@@ -122,7 +123,7 @@ def test_several_semantic_ids_of_an_item_add_up_and_it_comes_once(name):
     exact = generator.scores(HISTORIES, WORDS)
     np.testing.assert_allclose(np.exp(exact).sum(axis=1), 1.0, atol=1e-4)
     encoded = generator.encode(HISTORIES, WORDS)
-    found, _ = generator.search(encoded, np.ones((4, 60), dtype=bool), np.full(4, 200), 70)
+    found, _ = generator.search(encoded, Rules(np.ones((4, 60), dtype=bool)), np.full(4, 200), 70)
     np.testing.assert_array_equal(np.sort(found.items, axis=1)[:, -60:], np.tile(np.arange(60), (4, 1)))
     np.testing.assert_allclose(
         np.take_along_axis(exact, found.items[:, :60], 1), found.log_probability[:, :60], atol=1e-4
@@ -133,7 +134,7 @@ def test_several_semantic_ids_of_an_item_add_up_and_it_comes_once(name):
 
 def test_fusion_reorders_but_never_changes_the_probabilities(generator):
     encoded, free = generator.encode(HISTORIES, WORDS), np.ones((4, 60), dtype=bool)
-    fused, _ = generator.search(encoded, free, np.full(4, 60), 60, Fusion(power=2.0, reference=0.1))
+    fused, _ = generator.search(encoded, Rules(free), np.full(4, 60), 60, Fusion(power=2.0, reference=0.1))
     exact = generator.scores(HISTORIES, WORDS)
     np.testing.assert_allclose(np.take_along_axis(exact, fused.items, 1), fused.log_probability, atol=1e-4)
     assert (np.diff(fused.fused, axis=1) <= 0).all()
