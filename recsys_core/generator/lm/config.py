@@ -43,7 +43,6 @@ class LmConfig(BaseModel):
     shared_vectors: bool = True
     """Whether a semantic-ID token has one vector for reading and for writing (before folding), or two."""
 
-
     @model_validator(mode="after")
     def _lazy_layers_are_some_of_the_layers(self) -> LmConfig:
         if self.lazy_layers and self.pretrained:

@@ -176,13 +176,9 @@ class LmModel(nn.Module):
         # below, a branch token sees the trunk and itself, as if it were the only one
         blind = sees & (trunk[:, None, None, :, 0] | itself)
         every = range(len(self.backbone.layers))
-        shared = run_layers(
-            self.backbone, every[: lazy.layers], torch.where(trunk, inputs, places), position, blind
-        )
+        shared = run_layers(self.backbone, every[: lazy.layers], torch.where(trunk, inputs, places), position, blind)
         hidden = torch.where(trunk, shared, lazy.fuse(shared, inputs))
-        states: Tensor = self.backbone.norm(
-            run_layers(self.backbone, every[lazy.layers :], hidden, position, sees)
-        )
+        states: Tensor = self.backbone.norm(run_layers(self.backbone, every[lazy.layers :], hidden, position, sees))
         return states
 
     @torch.no_grad()

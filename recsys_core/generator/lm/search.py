@@ -16,7 +16,7 @@ from torch import Tensor
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.constraints.restriction import Restriction
 from recsys_core.generator.fusion import Fusion, fuse, spread
-from recsys_core.generator.lm.engine import LmEngine, Prompts
+from recsys_core.generator.lm.engine import LmEngine, Prompts, Tree
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -30,7 +30,7 @@ class Found(NamedTuple):
         log_probability: float32[B, P], -inf where there are no more.
         fused: float32[B, P], what the order follows; equals ``log_probability`` where nothing is sharpened.
         spread: float32[B], standard deviation of the kept prefixes' log-probabilities.
-        forwarded: prefixes that went through the model, padding included.
+        forwarded: codes that went through the model, padding included.
     """
 
     items: Ints
@@ -93,11 +93,10 @@ class LmSearch:
         batch = len(prompts.states)
         rows = np.arange(batch)[:, None]
         nodes, scores = np.zeros((batch, 1), np.int32), np.zeros((batch, 1), np.float32)
-        prefixes = np.zeros((batch, 1, 0), dtype=np.int64)
-        forwarded = 0
+        tree = self.engine.tree(prompts)
+        above = np.zeros((batch, 1), dtype=np.int64)
         for level in range(self.index.levels):
-            expanded = self._expand(level, nodes, prompts, prefixes)
-            forwarded += nodes.size if level else 0
+            expanded, tree = self._expand(level, nodes, prompts, tree, above)
             reached = scores[:, :, None] + expanded.log_probability
             closed = ~restriction.open(level + 1, expanded.nodes, rows[:, :, None])
             reached[closed] = -np.inf
@@ -106,13 +105,13 @@ class LmSearch:
                 if fusion is not None:
                     fused = fuse(scores, expanded.log_probability, fusion)
                     fused[closed] = -np.inf
-                return self._found(reached, fused, expanded.nodes, pool, spread(scores), forwarded)
+                return self._found(reached, fused, expanded.nodes, pool, spread(scores), batch * tree.tokens)
             keep = min(int(widths.max(initial=1)), reached[0].size)
             nodes, scores, parents = _best(reached, expanded.nodes, keep)
             beyond = np.arange(keep)[None, :] >= widths[:, None]
             nodes, scores = np.where(beyond, -1, nodes), np.where(beyond, -np.inf, scores).astype(np.float32)
-            chosen = self.tokens[level][np.maximum(nodes, 0)]
-            prefixes = np.concatenate([prefixes[rows, parents], chosen[:, :, None]], axis=2)
+            # numbers in the tree of the codes that lead to the new nodes' parents
+            above = parents + (tree.tokens - expanded.nodes.shape[1])
         raise AssertionError("an index has at least one level")
 
     def _found(
@@ -160,28 +159,33 @@ class LmSearch:
     def _leaf_log_probabilities(self, prompts: Prompts, leaves: NDArray[np.int32]) -> Floats:
         """Exact log-probability of each leaf of int32[B, M]."""
         total = np.zeros(leaves.shape, dtype=np.float32)
-        prefixes = np.zeros((*leaves.shape, 0), dtype=np.int64)
+        tree = self.engine.tree(prompts)
+        width = leaves.shape[1]
         for level in range(self.index.levels):
             own = self.path[leaves, level + 1]
-            expanded = self._expand(level, self.path[leaves, level].astype(np.int32), prompts, prefixes)
+            above = np.broadcast_to(tree.tokens - width + np.arange(width), leaves.shape)
+            expanded, tree = self._expand(level, self.path[leaves, level].astype(np.int32), prompts, tree, above)
             # siblings have consecutive numbers, so the own place is the distance from the first
             place = (own - expanded.nodes[:, :, 0])[:, :, None]
             total += np.take_along_axis(expanded.log_probability, place, axis=2)[:, :, 0]
-            prefixes = np.concatenate([prefixes, self.tokens[level][own][:, :, None]], axis=2)
         return total
 
-    def _expand(self, level: int, nodes: NDArray[np.int32], prompts: Prompts, prefixes: Ints) -> _Expanded:
+    def _expand(
+        self, level: int, nodes: NDArray[np.int32], prompts: Prompts, tree: Tree, above: Ints
+    ) -> tuple[_Expanded, Tree]:
+        """Children of int32[B, W] nodes at depth ``level``, given the tree number of the code before each one's own."""
         children, _ = self.index.children(level, nodes)
         if level == 0:
             states: Tensor = prompts.states[:, None, :].expand(-1, nodes.shape[1], -1)
         else:
-            states = self.engine.prefix_states(prompts, torch.from_numpy(prefixes))
+            codes = torch.from_numpy(self.tokens[level - 1][np.maximum(nodes, 0)])
+            states, tree = self.engine.grow(prompts, tree, level - 1, codes, torch.from_numpy(np.array(above)))
         gathered = self.rows[level][torch.from_numpy(np.maximum(children, 0)).to(states.device)]
         logits = torch.matmul(gathered, states[..., None])[..., 0]
         padding = torch.from_numpy(children < 0).to(states.device)
         # closed beams have no children at all: their rows stay -inf instead of becoming "not a number"
         normalised = torch.log_softmax(logits.masked_fill(padding, -1e30), dim=-1).masked_fill(padding, -torch.inf)
-        return _Expanded(children, normalised.cpu().numpy())
+        return _Expanded(children, normalised.cpu().numpy()), tree
 
 
 def _best(
