@@ -131,6 +131,30 @@ class BeamSearch:
         return Candidates(items, exact, scores, spreads)
 
     @torch.inference_mode()
+    def expand(
+        self, level: int, nodes: NDArray[np.int32], states: Tensor, wish: Tensor
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """Children of any nodes of one depth, whatever was searched before.
+
+        Args:
+            level: their depth.
+            nodes: int32[B, W], -1 is padding.
+            states: float32[B, d].
+            wish: float32[B, w].
+
+        Returns:
+            int32[B, W, F] nodes and float32[B, W, F] log-probabilities given the prefix, -1 and -inf at padding.
+        """
+        prefix: Tensor | None = None
+        if level:
+            first, _ = self.index.leaf_range(level, nodes)
+            for depth in range(level):
+                codes = self._code_vectors(depth, self.path[first, depth + 1])
+                prefix = codes if prefix is None else prefix + codes
+        children, logits = self._expand(level, nodes, states, wish, prefix)
+        return children, _log_softmax(logits)
+
+    @torch.inference_mode()
     def log_probabilities(self, states: Tensor, wish: Tensor, items: Ints) -> Floats:
         """Exact log-probability of given items, without a search.
 

@@ -20,7 +20,7 @@ from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.engine import LmEngine, Prompts
 from recsys_core.generator.lm.lazy import LazyDecoder
 from recsys_core.generator.lm.model import LmModel
-from recsys_core.generator.lm.search import Found, LmSearch
+from recsys_core.generator.lm.search import Found, LmExpander, LmSearch
 from recsys_core.generator.lm.vocabulary import LmVocabulary
 from recsys_core.generator.trie import TrieTensors
 
@@ -155,6 +155,10 @@ class LmGenerator:
         found = self.beam.search(encoded, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
         return found, timings
+
+    def expander(self, encoded: Prompts) -> LmExpander:
+        """For :func:`recsys_core.generator.exact.exact_search`."""
+        return LmExpander(self.beam, encoded)
 
     def log_probabilities(self, encoded: Prompts, items: Ints) -> Floats:
         """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.constraints.restriction import Restriction
+from recsys_core.generator.exact import Expansion
 from recsys_core.generator.fusion import Fusion, fuse, spread
 from recsys_core.generator.lm.engine import LmEngine, Prompts, Tree
 
@@ -40,7 +41,7 @@ class Found(NamedTuple):
     forwarded: int
 
 
-class _Expanded(NamedTuple):
+class Children(NamedTuple):
     """All children of some nodes: int32[B, W, F] (-1 = padding) and log-probability given the node, -inf at padding."""
 
     nodes: NDArray[np.int32]
@@ -96,7 +97,7 @@ class LmSearch:
         tree = self.engine.tree(prompts)
         above = np.zeros((batch, 1), dtype=np.int64)
         for level in range(self.index.levels):
-            expanded, tree = self._expand(level, nodes, prompts, tree, above)
+            expanded, tree = self.expand(level, nodes, prompts, tree, above)
             reached = scores[:, :, None] + expanded.log_probability
             closed = ~restriction.open(level + 1, expanded.nodes, rows[:, :, None])
             reached[closed] = -np.inf
@@ -164,16 +165,27 @@ class LmSearch:
         for level in range(self.index.levels):
             own = self.path[leaves, level + 1]
             above = np.broadcast_to(tree.tokens - width + np.arange(width), leaves.shape)
-            expanded, tree = self._expand(level, self.path[leaves, level].astype(np.int32), prompts, tree, above)
+            expanded, tree = self.expand(level, self.path[leaves, level].astype(np.int32), prompts, tree, above)
             # siblings have consecutive numbers, so the own place is the distance from the first
             place = (own - expanded.nodes[:, :, 0])[:, :, None]
             total += np.take_along_axis(expanded.log_probability, place, axis=2)[:, :, 0]
         return total
 
-    def _expand(
+    def expand(
         self, level: int, nodes: NDArray[np.int32], prompts: Prompts, tree: Tree, above: Ints
-    ) -> tuple[_Expanded, Tree]:
-        """Children of int32[B, W] nodes at depth ``level``, given the tree number of the code before each one's own."""
+    ) -> tuple[Children, Tree]:
+        """Children of some nodes.
+
+        Args:
+            level: their depth.
+            nodes: int32[B, W], -1 is padding.
+            prompts: B requests.
+            tree: codes that ran before.
+            above: int64[B, W], number in the tree of the code before each node's own; read from depth 2 on.
+
+        Returns:
+            The children, and the tree with the nodes' own codes at its end.
+        """
         children, _ = self.index.children(level, nodes)
         if level == 0:
             states: Tensor = prompts.states[:, None, :].expand(-1, nodes.shape[1], -1)
@@ -185,7 +197,31 @@ class LmSearch:
         padding = torch.from_numpy(children < 0).to(states.device)
         # closed beams have no children at all: their rows stay -inf instead of becoming "not a number"
         normalised = torch.log_softmax(logits.masked_fill(padding, -1e30), dim=-1).masked_fill(padding, -torch.inf)
-        return _Expanded(children, normalised.cpu().numpy()), tree
+        return Children(children, normalised.cpu().numpy()), tree
+
+
+class LmExpander:
+    """Prefixes of the exact search (:class:`recsys_core.generator.exact.Expander`): each code runs once."""
+
+    def __init__(self, search: LmSearch, prompts: Prompts) -> None:
+        self._search = search
+        self._prompts = prompts
+        self._tree = search.engine.tree(prompts)
+        self.forwarded = 0
+        """Codes that went through the model, padding included."""
+
+    @torch.inference_mode()
+    def expand(self, level: int, nodes: NDArray[np.int32], above: Ints) -> Expansion:
+        """See the protocol; a prefix is known by the number of its last code in the tree."""
+        before = self._tree.tokens
+        children, self._tree = self._search.expand(level, nodes, self._prompts, self._tree, above)
+        self.forwarded += len(nodes) * (self._tree.tokens - before)
+        handles = np.broadcast_to(before + np.arange(nodes.shape[1]), nodes.shape).astype(np.int64)
+        return Expansion(children.nodes, children.log_probability, handles)
+
+    def keep(self, rows: Ints) -> None:
+        """See the protocol."""
+        self._prompts, self._tree = self._prompts.take(rows), self._tree.take(rows)
 
 
 def _best(

@@ -137,9 +137,7 @@ def test_kept_codes_equal_a_plain_causal_forward():
     torch.testing.assert_close(prompts.states[0], expected[-layout.levels], atol=1e-5, rtol=1e-5)
     tree = engine.tree(prompts)
     for level in range(layout.levels - 1):
-        state, tree = engine.grow(
-            prompts, tree, level, torch.tensor([[int(sids[level])]]), torch.tensor([[level - 1]])
-        )
+        state, tree = engine.grow(prompts, tree, level, torch.tensor([[int(sids[level])]]), torch.tensor([[level - 1]]))
         torch.testing.assert_close(state[0, 0], expected[-layout.levels + 1 + level], atol=1e-5, rtol=1e-5)
 
 
@@ -148,9 +146,7 @@ def test_saved_and_opened_it_answers_the_same_and_calls_itself_by_another_name(t
     save_lm(world.model, world.vocabulary, tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == [ARCHITECTURE]
     opened = LmGenerator.load(tmp_path, world.index)
-    np.testing.assert_allclose(
-        opened.scores(HISTORIES, WORDS), world.generator().scores(HISTORIES, WORDS), atol=1e-5
-    )
+    np.testing.assert_allclose(opened.scores(HISTORIES, WORDS), world.generator().scores(HISTORIES, WORDS), atol=1e-5)
     weights = (tmp_path / LAZY_FILE).read_bytes()
     (tmp_path / LAZY_FILE).write_bytes(weights[: len(weights) // 2])
     with pytest.raises(ReleaseError, match=LAZY_FILE):
