@@ -57,6 +57,7 @@ def all_checks(settings: Settings) -> list[Check]:
         _disk(settings),
         _memory(settings),
         _release(settings),
+        _generator(settings),
         _language_model(settings),
         *_ports(settings),
         _chromium(),
@@ -133,6 +134,21 @@ def _release(settings: Settings) -> Check:
         found = f"{release.id} lacks {', '.join(absent)}"
         return Check("release", "missing", found, "run `sidra build`, or `sidra releases rollback`")
     return Check("release", "ok", f"{release.id}, {release.manifest.item_count} items")
+
+
+def _generator(settings: Settings) -> Check:
+    from recsys_core.releases.store import ReleaseStore
+
+    name = settings.generator
+    try:
+        release = ReleaseStore(settings.home).open()
+    except SidraError:
+        return Check("generator", "note", f"{name}; there is no release yet")
+    if name == "lm" and not release.has_lm:
+        remedy = "run `sidra build --with-lm`, or set SIDRA_GENERATOR=compact"
+        return Check("generator", "missing", f"lm; release {release.id} holds none", remedy)
+    others = " (lm is there, too)" if release.has_lm and name != "lm" else ""
+    return Check("generator", "ok", f"{name}{others}")
 
 
 def _language_model(settings: Settings) -> Check:

@@ -70,5 +70,6 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         cold_start=result.cold_start,
         timings_ms=result.timings_ms,
         release=result.release,
+        generator=result.generator,
         notes=notes + result.notes,
     )

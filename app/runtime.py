@@ -191,13 +191,15 @@ class Runtime:
             # After the release is found: a missing one should be told at once, not after torch is loaded.
             from recsys_core.serving.recommender import Recommender
 
-            recommender = Recommender.open(release, vector_store=self.settings.vector_store)
+            settings = self.settings
+            recommender = Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
             if len(recommender.catalogue) != release.manifest.item_count:
                 raise ReleaseError(
                     f"release {release.id} names {release.manifest.item_count} items and holds "
                     f"{len(recommender.catalogue)}; run `sidra build` again or `sidra releases rollback`"
                 )
             recommender.warm()
+            self.stages["recommender"].detail = f"generator {recommender.generator}"
             return recommender
 
         self._recommender = await self.run(open_release)

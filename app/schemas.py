@@ -69,6 +69,8 @@ class RecommendAnswer(BaseModel):
     """Milliseconds by stage."""
     release: str
     """Release the answer came from."""
+    generator: str
+    """Generator family that the probabilities are of: `compact` or `lm`."""
     notes: list[str]
     """Sentences about anything unusual."""
 
@@ -175,6 +177,8 @@ class InfoOut(BaseModel):
     """Version of Sidra."""
     release: str
     """Release that answers."""
+    generator: str
+    """Generator family that answers."""
     created: str
     """When it was built."""
     dataset: str

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     llm_start_s: float = Field(default=120.0, gt=0)
     """Seconds the API waits for the language model before it answers by rules and says so."""
 
+    generator: Literal["compact", "lm"] = "compact"
+    """What generates items: the compact generator of every release, or the language model of those built with it."""
     vector_store: Literal["chroma", "exact"] = "exact"
     """Index behind the item search."""
     workers: int = Field(default=2, ge=1, le=64)
@@ -77,9 +79,9 @@ class Settings(BaseSettings):
     max_k: int = Field(default=100, ge=1, le=500)
     """Most items one answer may hold."""
 
-    @field_validator("llm", mode="before")
+    @field_validator("llm", "generator", mode="before")
     @classmethod
-    def _llm_lower(cls, value: Any) -> Any:
+    def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
     @field_validator("cache_dir", "data_dir", "home", "llm_gguf", "llm_script")

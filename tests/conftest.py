@@ -16,6 +16,7 @@ os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
 for _contract in (
     "chat_model",
     "constraint_index",
+    "generator_family",
     "masker",
     "prefix_masker",
     "sequence_scorer",

@@ -47,6 +47,9 @@ def chat(
     filters: Annotated[list[str] | None, typer.Option("--filter", help="As in `sidra recommend`.")] = None,
     k: Annotated[int, typer.Option(min=1, max=20, help="How many items.")] = 5,
     llm: Annotated[str | None, typer.Option(help="embedded, none, openai or scripted.")] = None,
+    generator: Annotated[
+        str | None, typer.Option(help="compact or lm, when everything runs in this process; default SIDRA_GENERATOR.")
+    ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     json_: JsonFlag = False,
 ) -> None:
@@ -56,7 +59,7 @@ def chat(
 
     if json_ and message is None:
         raise typer.BadParameter("--json goes with --message")
-    settings = load_settings(llm=llm, home=home)
+    settings = load_settings(llm=llm, home=home, generator=generator)
     rule = parse_filters(filters or [])
     talker = make_talker(settings, user, rule, k)
     try:

@@ -74,6 +74,9 @@ def import_(
 def build(
     dataset: Annotated[str | None, typer.Option(help="Name of an imported data set.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of build settings.")] = None,
+    with_lm: Annotated[
+        bool, typer.Option("--with-lm", help="Train the language model, too (up to ten minutes more on MovieLens).")
+    ] = False,
     home: Home = None,
     json_: JsonFlag = False,
 ) -> None:
@@ -87,7 +90,7 @@ def build(
     folder = settings.home / "datasets" / settings.dataset
     if not (folder / "dataset.json").is_file():
         raise Failed(f"no data set {settings.dataset!r} in {folder.parent}; make it with `sidra import`")
-    release = build_dataset(settings, folder, config)
+    release = build_dataset(settings, folder, config, with_lm=with_lm)
     if json_:
         emit({"figures": release.manifest.metrics, "release": release.manifest.model_dump(mode="json")})
     else:
@@ -114,7 +117,7 @@ def tell_import(report: Any) -> None:
         say(f"  every refused row: {report.rejects_path}")
 
 
-def build_dataset(settings: Settings, folder: Path, config: Path | None = None) -> Release:
+def build_dataset(settings: Settings, folder: Path, config: Path | None = None, *, with_lm: bool = False) -> Release:
     """Build a release of a data set folder and make it current."""
     from recsys_core.releases.build import build_release
     from recsys_core.releases.store import ReleaseStore
@@ -125,14 +128,15 @@ def build_dataset(settings: Settings, folder: Path, config: Path | None = None) 
             done = 0 if event.fraction is None else round(100 * event.fraction)
             bar(f"{event.stage} (already done)" if event.kind == "skipped" else event.stage, done, 100)
 
-        return build_release(folder, ReleaseStore(settings.home), _build_config(settings, config), report)
+        return build_release(folder, ReleaseStore(settings.home), _build_config(settings, config, with_lm), report)
 
 
-def _build_config(settings: Settings, path: Path | None) -> Any:
+def _build_config(settings: Settings, path: Path | None, with_lm: bool = False) -> Any:
     import tomllib
 
     from pydantic import ValidationError
 
+    from recsys_core.generator.lm.config import LmBuild
     from recsys_core.releases.build import BuildConfig
 
     config = BuildConfig()
@@ -144,6 +148,8 @@ def _build_config(settings: Settings, path: Path | None) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         raise Failed(f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    if with_lm and config.lm is None:
+        config = config.model_copy(update={"lm": LmBuild()})
     if config.text.cache_dir is not None:
         return config
     # encoding is most of a build's time where descriptions are long; the same texts are found again by content

@@ -36,6 +36,9 @@ def recommend(
     like: Annotated[list[str] | None, typer.Option(help="An item id the list should resemble; repeat.")] = None,
     k: Annotated[int, typer.Option(min=1, max=500, help="How many items.")] = 10,
     beam: Annotated[int, typer.Option(min=1, max=1000, help="Width of the search.")] = 20,
+    generator: Annotated[
+        str | None, typer.Option(help="compact, or lm in a release built with it; default SIDRA_GENERATOR.")
+    ] = None,
     model: Annotated[str, typer.Option(help="sidra, generator, item_cf or popularity.")] = "sidra",
     release: Annotated[str | None, typer.Option(help="Release to ask; default the current one.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
@@ -49,7 +52,7 @@ def recommend(
     from app.schemas import RecommendBody
     from app.settings import load_settings
 
-    settings = load_settings(home=home)
+    settings = load_settings(home=home, generator=generator)
     try:
         rule = parse_filters(filters or [])
         body = RecommendBody(
@@ -91,7 +94,7 @@ def open_recommender(settings: Settings, release_id: str | None = None) -> Recom
     # After the release is found: a missing one should be told at once, not after torch is loaded.
     from recsys_core.serving.recommender import Recommender
 
-    return Recommender.open(release, vector_store=settings.vector_store)
+    return Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
 
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
@@ -123,7 +126,7 @@ def _draw(result: RecommendAnswer, noun: str) -> None:
         table.add_row(str(place), item.item_id, item.title, *facts, f"{item.log_probability:.2f}")
     console().print(table)
     took = sum(result.timings_ms.values())
-    say(f"{result.allowed} {noun} allowed, {took:.0f} ms, release {result.release}")
+    say(f"{result.allowed} {noun} allowed, {took:.0f} ms, generator {result.generator}, release {result.release}")
 
 
 def _plain(value: Any) -> str:

@@ -98,11 +98,24 @@ def extend(
             ExtendConfig(cold=cold),
             report=report,
         )
-    added = release.manifest.config[EXTENSION]["added"]
+    extension = release.manifest.config[EXTENSION]
+    added, left_out = extension["added"], extension["left_out"]
     if json_:
-        emit({"current": release.id, "added": added, "release": release.manifest.model_dump(mode="json")})
+        emit(
+            {
+                "current": release.id,
+                "added": added,
+                "left_out": left_out,
+                "release": release.manifest.model_dump(mode="json"),
+            }
+        )
     else:
         say(f"{added} new, {release.manifest.item_count} in all.")
+        if left_out:
+            say(
+                f"Left out of the new release, since added items are unknown to it: generator {', '.join(left_out)}. "
+                "`sidra build --with-lm` trains it anew; until then SIDRA_GENERATOR must be compact."
+            )
         _tell(release.id, json_)
 
 

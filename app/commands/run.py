@@ -88,7 +88,7 @@ def ensure_release(settings: Settings) -> None:
             "or unset SIDRA_DATASET"
         )
     say("Building a release: vectors, semantic IDs, index, generator. This takes a few minutes ...")
-    build_dataset(settings, folder)
+    build_dataset(settings, folder, with_lm=settings.generator == "lm")
 
 
 def ensure_language_model(settings: Settings) -> None:
@@ -115,6 +115,7 @@ def _start(settings: Settings, children: dict[str, subprocess.Popen[bytes]]) -> 
     serving = environment | {
         "SIDRA_HOME": str(settings.home),
         "SIDRA_LLM": settings.llm,
+        "SIDRA_GENERATOR": settings.generator,
         "SIDRA_HOST": settings.host,
         "SIDRA_PORT": str(settings.port),
     }

@@ -30,11 +30,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     llm: Annotated[str | None, typer.Option(help="embedded, none, openai or scripted.")] = None,
+    generator: Annotated[str | None, typer.Option(help="compact, or lm in a release built with it.")] = None,
 ) -> None:
     """Serve the current release over HTTP. The port opens at once; /readyz says when answers can be had."""
     from app.settings import load_settings
 
-    settings = load_settings(host=host, port=port, home=home, llm=llm)
+    settings = load_settings(host=host, port=port, home=home, llm=llm, generator=generator)
     listener = take_port(settings.host, settings.port, "SIDRA_PORT", "--port")
     # Idle OpenMP threads that spin would take the cores from the language model beside them; read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -32,6 +32,7 @@ async def info(runtime: RuntimeDep) -> InfoOut:
     return InfoOut(
         version=version(),
         release=recommender.release.id,
+        generator=recommender.generator,
         created=str(manifest.created),
         dataset=str(manifest.dataset.get("name", "")) if isinstance(manifest.dataset, dict) else str(manifest.dataset),
         item_noun=recommender.catalogue.item_noun,

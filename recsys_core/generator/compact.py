@@ -20,7 +20,7 @@ from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
 from recsys_core.generator.exact import Expansion
-from recsys_core.generator.family import Rules
+from recsys_core.generator.family import Rules, no_items
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.model import CatalogueTensors, CompactModel
 from recsys_core.generator.train import last_states
@@ -203,6 +203,8 @@ class CompactGenerator:
         Returns:
             Candidates, and milliseconds spent on rules and on the search.
         """
+        if not len(encoded.states):
+            return Candidates(*no_items(), spread=np.empty(0, np.float32)), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
@@ -216,4 +218,6 @@ class CompactGenerator:
 
     def log_probabilities(self, encoded: Encoded, items: Ints) -> Floats:
         """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""
+        if not items.size:
+            return np.empty(items.shape, dtype=np.float32)
         return self.beam.log_probabilities(encoded.states, encoded.wish, items)

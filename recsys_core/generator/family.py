@@ -56,6 +56,11 @@ class Read(Protocol):
 R = TypeVar("R", bound=Read)
 
 
+def no_items() -> tuple[Ints, Floats, Floats]:
+    """Items and scores of a search for no request: int64[0, 0] and two float32[0, 0]."""
+    return np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
+
+
 class Found(Protocol):
     """What a search found, ``B`` requests and at most ``P`` items each."""
 

@@ -86,6 +86,8 @@ class GenerateResult(BaseModel):
     """Milliseconds by stage; for a batch, the stage's time divided by its size."""
     release: str = ""
     """Release the answer came from."""
+    generator: str = ""
+    """Generator family that the probabilities are of: ``compact``, ``lm``."""
     notes: list[str] = Field(default_factory=list)
     """Plain sentences about anything unusual (a fallback, an unknown user)."""
 

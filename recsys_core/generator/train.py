@@ -93,7 +93,7 @@ def last_states(
     """
     padded = pad_histories(histories, model.config.window)
     states: torch.Tensor = model(padded, instruction, item_vectors)
-    lengths = torch.tensor([min(len(h), model.config.window) for h in histories])
+    lengths = torch.tensor([min(len(h), model.config.window) for h in histories], dtype=torch.long)
     return states[torch.arange(len(histories)), lengths]
 
 

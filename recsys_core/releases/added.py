@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_core.generator.prepare import centred_with, content_mean
 from recsys_core.releases.release import Release
@@ -28,6 +28,8 @@ class Extension(BaseModel):
     """How many items, the first ones of the catalogue, the generator was trained on."""
     source: str
     """Name of the file that the items came from."""
+    left_out: list[str] = Field(default_factory=list)
+    """Generator families of the parent that this release lacks, because added items are unknown to them."""
 
 
 def trained_items(release: Release) -> int:

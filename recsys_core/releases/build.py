@@ -10,13 +10,12 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_core.baselines.item_cf import ItemCF, ItemCFConfig, tuned_item_cf
-from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity
 from recsys_core.baselines.protocol import fit_data
 from recsys_core.catalog.catalogue import Catalogue
@@ -32,10 +31,14 @@ from recsys_core.encoders.protocol import TrainSequences
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import DataError
 from recsys_core.generator.config import CompactConfig, TrainConfig, recipe
+from recsys_core.generator.lm.config import LmBuild
 from recsys_core.releases.release import Manifest, Release
 from recsys_core.releases.stages import Stage, StageOutcome, StageRunner
 from recsys_core.releases.store import ReleaseStore
 from recsys_core.sids.layouts import SidConfig, make_tokenizer
+
+if TYPE_CHECKING:
+    from recsys_core.generator.family import AnyFamily
 
 CODE_VERSION = 7
 """Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
@@ -64,6 +67,8 @@ class BuildConfig(BaseModel):
     """Shape of the generator; left out, :func:`~recsys_core.generator.config.recipe` chooses by the data."""
     train: TrainConfig | None = None
     """How it is trained; left out, the same."""
+    lm: LmBuild | None = None
+    """Language model beside the generator; left out, there is none."""
     item_cf: ItemCFConfig | None = None
     """The partner that the served ranking mixes in; left out, its settings are chosen on validation."""
 
@@ -130,6 +135,9 @@ class _Build:
         split = leave_last_out(log)
         self.config = self.config.for_data(len(split.train_items), log.n_users)
         settings = self.config.model_dump(mode="json", exclude={"text": {"cache_dir"}})
+        if self.config.lm is None:
+            # the same build as before there were language models
+            del settings["lm"]
         source = self.description.get("content_sha256", self.description)
         runner = StageRunner.for_config(self.store, CODE_VERSION, settings, source)
         # sums in another order round differently: the same number of threads throughout, or not the same bytes
@@ -158,6 +166,9 @@ class _Build:
             self._stage(runner, "generator", self._generator, ["generator"], [c["model"], c["train"]])
             self._stage(runner, "serving", self._serving, ["serving.json"], [c["train"]["seed"]])
             self._stage(runner, "collection", self._collection, ["collection"], None)
+            if self.config.lm is not None:
+                self._stage(runner, "lm", self._lm, ["lm"], c["lm"])
+                self._stage(runner, "serving_lm", self._serving_lm, ["serving_lm.json"], [c["train"]["seed"]])
             return self._finish(runner, settings)
 
     def _stage(
@@ -290,35 +301,39 @@ class _Build:
 
     def _serving(self, stage: Stage) -> dict[str, float]:
         from recsys_core.generator.compact import CompactGenerator
-        from recsys_core.generator.fits import WordFits
-        from recsys_core.generator.prepare import centred, prepare_sampler
-        from recsys_core.ranking.fit import fit_mixes, validation_cases
+        from recsys_core.generator.prepare import centred
 
-        text = self._load(stage, "text_vectors")
         generator = CompactGenerator.load(
             stage.folder / "generator",
             np.load(stage.folder / "sids.npy"),
-            centred(text),
+            centred(self._load(stage, "text_vectors")),
             ConstraintIndex.load(stage.folder / "index"),
             self.encoder.encode_texts,
         )
-        fits = WordFits.load(stage.folder / "generator", centred(text), self.encoder.encode_texts)
-        prepared = prepare_sampler(self.catalogue, self.split, text, seed=self._settings.seed)
-        users = self.split.users
-        last = self.log.offsets[1:][users]
-        cases = validation_cases(
-            [self.split.validation_history(int(u)) for u in users],
-            self.split.validation_items,
-            self.log.timestamps[last - 2],
-            prepared.sampler,
-            prepared.top_attribute,
-            self._settings.seed,
-        )
-        nearest = Nearest(self._load(stage, "item_vectors"))
-        serving = fit_mixes(generator, fits, ItemCF.load(stage.folder / "item_cf.npz"), nearest, cases)
-        (stage.folder / "serving.json").write_text(serving.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        weights = {f"item_cf_weight.{task.value}": mix.item_cf for task, mix in serving.mixes.items()}
-        return weights | {f"vectors_weight.{task.value}": mix.vectors for task, mix in serving.mixes.items()}
+        return self._fit_serving(stage, "serving.json", generator)
+
+    def _lm(self, stage: Stage) -> dict[str, float]:
+        from recsys_core.releases.language_model import train_language_model
+
+        assert self.config.lm is not None
+        hybrid = self.config.sids.layout == "hybrid"
+
+        def tell(epoch: int, epochs: int, words: str) -> None:
+            self._progress("lm", epoch, epochs, words)
+
+        return train_language_model(stage, self.catalogue, self.split, self.config.lm, hybrid=hybrid, tell=tell)
+
+    def _serving_lm(self, stage: Stage) -> dict[str, float]:
+        from recsys_core.generator.lm.generator import LmGenerator
+
+        generator = LmGenerator.load(stage.folder / "lm", ConstraintIndex.load(stage.folder / "index"))
+        return self._fit_serving(stage, "serving_lm.json", generator)
+
+    def _fit_serving(self, stage: Stage, file: str, family: AnyFamily) -> dict[str, float]:
+        from recsys_core.releases.mixes import fit_serving
+
+        seed = self._settings.seed
+        return fit_serving(stage, file, family, self.catalogue, self.split, self.encoder.encode_texts, seed)
 
     def _collection(self, stage: Stage) -> None:
         from recsys_core.serving.vector_store import ChromaStore

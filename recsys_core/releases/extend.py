@@ -226,15 +226,19 @@ class _Extension:
             added=len(self.new),
             trained_items=trained_items(self.parent),
             source=self.items.name,
+            left_out=["lm"] if self.parent.has_lm else [],
         )
+        # nothing in its folded weights says what an added item's rows would be
+        without_lm = {name: value for name, value in before.config.items() if name != "lm"}
+        kept = {n: v for n, v in before.metrics.items() if not n.startswith(("lm.", "serving_lm."))}
         metrics = {f"{s}.{k}": v for s, record in runner.records.items() for k, v in record.metrics.items()}
         return runner.finish(
             Manifest(
                 id=f"{now:%Y%m%d-%H%M%S}-{runner.workdir.name[:8]}",
                 created=now.isoformat(timespec="seconds"),
                 dataset=before.dataset,
-                config={**before.config, EXTENSION: extension.model_dump()},
-                metrics={**before.metrics, **metrics},
+                config={**without_lm, EXTENSION: extension.model_dump()},
+                metrics={**kept, **metrics},
                 item_count=len(self.catalogue),
             )
         )

@@ -125,6 +125,21 @@ class Release:
         return self.path / "serving.json"
 
     @property
+    def has_lm(self) -> bool:
+        """Whether the build trained a language model and fitted its mix."""
+        return "serving_lm" in self.manifest.stages
+
+    @property
+    def lm(self) -> Path:
+        """Folder of the language model in transformers layout; only where :attr:`has_lm`."""
+        return self.path / "lm"
+
+    @property
+    def serving_lm(self) -> Path:
+        """As :attr:`serving`, for the language model; only where :attr:`has_lm`."""
+        return self.path / "serving_lm.json"
+
+    @property
     def collection(self) -> Path:
         """Folder of the vector collection."""
         return self.path / "collection"

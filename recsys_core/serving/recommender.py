@@ -20,13 +20,13 @@ from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import ReleaseError
-from recsys_core.generator.compact import CompactGenerator
 from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.ranking.mix import ServingConfig
 from recsys_core.releases.added import release_content
 from recsys_core.releases.release import Release
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
+from recsys_core.serving.families import FamilySource, GeneratorName, open_family, serving_file
 from recsys_core.serving.scoring import Query, Scorer
 from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
 
@@ -73,6 +73,7 @@ class Recommender:
         text: TextEncoder,
         scorer: Scorer,
         store: VectorStore,
+        generator: GeneratorName = "compact",
     ) -> None:
         self.release = release
         self.catalogue = catalogue
@@ -80,6 +81,7 @@ class Recommender:
         self.text = text
         self.scorer = scorer
         self.store = store
+        self.generator = generator
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
 
     @classmethod
@@ -90,6 +92,7 @@ class Recommender:
         vector_store: Literal["chroma", "exact"] = "exact",
         threads: int | None = 1,
         text_config: TextEncoderConfig | None = None,
+        generator: GeneratorName = "compact",
     ) -> Recommender:
         """Load a release.
 
@@ -100,9 +103,10 @@ class Recommender:
             threads: processor threads for the model; None leaves the library alone. One is fastest for single requests
                 and steady beside a language model on the same cores.
             text_config: sentence encoder, when it isn't the default.
+            generator: which family generates.
 
         Raises:
-            ReleaseError: a part is missing, damaged, or doesn't fit the others.
+            ReleaseError: a part is missing, damaged, or doesn't fit the others; the release has no such generator.
         """
         if threads:
             import torch
@@ -110,32 +114,23 @@ class Recommender:
             torch.set_num_threads(threads)
         catalogue = Catalogue.load(release.catalogue)
         log = InteractionLog.load(release.interactions)
-        text_vectors = _vectors(release.text_vectors, len(catalogue))
-        item_vectors = _vectors(release.item_vectors, len(catalogue))
-        sids = _vectors(release.sids, len(catalogue))
         encoder = TextEncoder(text_config)
-        index = ConstraintIndex.load(release.index)
-        if len(index) != len(catalogue):
-            raise ReleaseError(
-                f"{release.path}: the constraint index has {len(index)} items, the catalogue {len(catalogue)}; "
-                "run `sidra build` again"
-            )
-        content = release_content(release, text_vectors)
-        scorer = Scorer(
-            family=CompactGenerator.load(release.generator, sids, content, index, encoder.encode_texts),
-            fits=WordFits.load(release.generator, content, encoder.encode_texts),
-            item_cf=ItemCF.load(release.item_cf),
-            popularity=_vectors(release.popularity, len(catalogue)),
-            item_vectors=item_vectors,
-            sids=sids,
-            serving=_serving(release.serving),
-        )
+        scorer = _open_scorer(release, len(catalogue), encoder, generator)
         store: VectorStore
         if vector_store == "chroma":
             store = ChromaStore(catalogue, release.collection)
         else:
-            store = ExactStore(catalogue, text_vectors)
-        return cls(release, catalogue, log, encoder, scorer, store)
+            store = ExactStore(catalogue, _vectors(release.text_vectors, len(catalogue)))
+        return cls(release, catalogue, log, encoder, scorer, store, generator)
+
+    def with_generator(self, generator: GeneratorName) -> Recommender:
+        """The same release answered by another family; the vector store is shared and stays this one's to close.
+
+        Raises:
+            ReleaseError: the release has no such generator.
+        """
+        scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator)
+        return Recommender(self.release, self.catalogue, self.log, self.text, scorer, self.store, generator)
 
     def recommend(self, requests: Sequence[GenerateRequest], model: ModelName = "sidra") -> list[GenerateResult]:
         """Answer a batch, one result a request, in order.
@@ -169,6 +164,7 @@ class Recommender:
                         cold_start=not request.history and not request.anchors,
                         timings_ms=shared,
                         release=self.release.id,
+                        generator=self.generator,
                     )
                 )
         return results
@@ -282,6 +278,28 @@ class Recommender:
             while len(self._masks) > REMEMBERED_FILTERS:
                 self._masks.popitem(last=False)
         return mask
+
+
+def _open_scorer(release: Release, n_items: int, encoder: TextEncoder, generator: GeneratorName) -> Scorer:
+    # first of all: a release that lacks the generator should say so at once
+    serving = _serving(serving_file(generator, release))
+    index = ConstraintIndex.load(release.index)
+    if len(index) != n_items:
+        raise ReleaseError(
+            f"{release.path}: the constraint index has {len(index)} items, the catalogue {n_items}; "
+            "run `sidra build` again"
+        )
+    sids = _vectors(release.sids, n_items)
+    content = release_content(release, _vectors(release.text_vectors, n_items))
+    return Scorer(
+        family=open_family(generator, FamilySource(release, index, sids, content, encoder.encode_texts)),
+        fits=WordFits.load(release.generator, content, encoder.encode_texts),
+        item_cf=ItemCF.load(release.item_cf),
+        popularity=_vectors(release.popularity, n_items),
+        item_vectors=_vectors(release.item_vectors, n_items),
+        sids=sids,
+        serving=serving,
+    )
 
 
 def _vectors(path: Path, rows: int) -> NDArray[Any]:

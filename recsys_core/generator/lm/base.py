@@ -41,7 +41,7 @@ def base_from_scratch(config: LmConfig, layout: TokenLayout, levels: int) -> Bas
     """
     if config.width % (2 * config.heads):
         raise ConfigError(
-            f"generator.lm.width={config.width} is no even multiple of generator.lm.heads={config.heads}; "
+            f"lm.model.width={config.width} is no even multiple of lm.model.heads={config.heads}; "
             "rotary positions need heads of even size"
         )
     llama = LlamaConfig(
@@ -79,10 +79,10 @@ def base_from_pretrained(name: str, layout: TokenLayout) -> Base:
     try:
         causal: StockModel = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, attn_implementation="sdpa")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"generator.lm.pretrained={name!r} can't be loaded ({error})") from error
+        raise ConfigError(f"lm.model.pretrained={name!r} can't be loaded ({error})") from error
     if causal.config.model_type not in FAMILIES:
         raise ConfigError(
-            f"generator.lm.pretrained={name!r} is of the family {causal.config.model_type!r}, whose final norm can't "
+            f"lm.model.pretrained={name!r} is of the family {causal.config.model_type!r}, whose final norm can't "
             f"be folded; choose one of {', '.join(FAMILIES)}"
         )
     backbone = causal.base_model

@@ -99,3 +99,14 @@ class LmTrainConfig(BaseModel):
     """Seed of initial weights, batches, instructions and dropout."""
     threads: PositiveInt = 2
     """Processor threads; part of the recipe, since sums in another order round differently."""
+
+
+class LmBuild(BaseModel):
+    """What `sidra build --with-lm` makes: a language model beside the compact generator, in the same release."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: LmConfig = Field(default_factory=LmConfig)
+    """Its shape."""
+    train: LmTrainConfig = Field(default_factory=LmTrainConfig)
+    """How it is trained."""

@@ -104,6 +104,10 @@ class LmEngine:
             histories: item indices per request, newest last.
         """
         rows = [self.layout.prompt(i, h) for i, h in zip(instructions, histories, strict=True)]
+        if not rows:
+            # stock blocks can't reshape an empty batch
+            none = self.item_rows.new_empty(0, self.item_rows.shape[1])
+            return Prompts(none, torch.ones(0, 0).bool(), (), none.new_empty(0, 0, 0))
         longest = max((len(r) for r in rows), default=1)
         tokens = np.full((len(rows), longest), self.layout.pad, dtype=np.int64)
         for number, row in enumerate(rows):

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
-from recsys_core.generator.family import Rules
+from recsys_core.generator.family import Rules, no_items
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.engine import LmEngine, Prompts
@@ -149,6 +149,8 @@ class LmGenerator:
         Returns:
             What was found, and milliseconds spent on rules and on the search.
         """
+        if not len(encoded.states):
+            return Found(*no_items(), spread=np.empty(0, np.float32), forwarded=0), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
@@ -162,6 +164,8 @@ class LmGenerator:
 
     def log_probabilities(self, encoded: Prompts, items: Ints) -> Floats:
         """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""
+        if not items.size:
+            return np.empty(items.shape, dtype=np.float32)
         return self.beam.log_probabilities(encoded, items)
 
     def scores(self, histories: list[Ints], instructions: Sequence[str] | None = None) -> Floats:

@@ -103,8 +103,8 @@ def refuse_lazy(lazy_layers: int, engine: str) -> None:
     """
     if lazy_layers:
         raise ConfigError(
-            f"generator.lm.lazy_layers={lazy_layers}: {engine} runs every layer at every token, and the lower layers "
-            "of this model must see the prompt alone; serve it in process, or build with generator.lm.lazy_layers=0"
+            f"lm.model.lazy_layers={lazy_layers}: {engine} runs every layer at every token, and the lower layers "
+            "of this model must see the prompt alone; serve it in process, or build with lm.model.lazy_layers=0"
         )
 
 

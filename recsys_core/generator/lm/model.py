@@ -88,7 +88,7 @@ class LmModel(nn.Module):
         if config.lazy_layers:
             if layout.levels < 2:
                 raise ConfigError(
-                    f"generator.lm.lazy_layers={config.lazy_layers}: semantic IDs of one level have no codes to read; "
+                    f"lm.model.lazy_layers={config.lazy_layers}: semantic IDs of one level have no codes to read; "
                     "choose 0"
                 )
             self.lazy = LazyDecoder(config.lazy_layers, layout.levels - 1, width)

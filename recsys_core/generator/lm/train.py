@@ -213,8 +213,8 @@ class _Runner:
         loss = float(value.item())
         if not math.isfinite(loss):
             raise BuildError(
-                f"stage generator (lm): the training loss became {loss} in epoch {epoch + 1}; lower "
-                "`generator.lm.train.learning_rate`. The last good checkpoint is kept"
+                f"stage lm: the training loss became {loss} in epoch {epoch + 1}; lower "
+                "`lm.train.learning_rate`. The last good checkpoint is kept"
             )
         (value / self.config.accumulate).backward()
         return loss

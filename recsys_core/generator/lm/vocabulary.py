@@ -139,7 +139,7 @@ class LmVocabulary:
         before = len(tokenizer)
         if set(new[:6]) & set(tokenizer.get_vocab()):
             raise ConfigError(
-                "generator.lm.pretrained: its tokenizer holds semantic-ID tokens already; name the original model"
+                "lm.model.pretrained: its tokenizer holds semantic-ID tokens already; name the original model"
             )
         tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in new], special_tokens=True)
         numbers = dict(zip(MARKS, range(before, before + len(MARKS)), strict=True))
@@ -229,9 +229,9 @@ def pretrained_tokenizer(name: str) -> PreTrainedTokenizerFast:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"generator.lm.pretrained={name!r}: its tokenizer can't be loaded ({error}); name a folder in "
+            f"lm.model.pretrained={name!r}: its tokenizer can't be loaded ({error}); name a folder in "
             "transformers layout, or fetch the model first"
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ConfigError(f"generator.lm.pretrained={name!r}: it has no tokenizer.json; choose another model")
+        raise ConfigError(f"lm.model.pretrained={name!r}: it has no tokenizer.json; choose another model")
     return tokenizer

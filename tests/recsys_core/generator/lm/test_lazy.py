@@ -99,16 +99,16 @@ def test_kept_codes_give_the_states_of_whole_prefixes(name):
     codes = np.stack([rng.integers(size, size=(4, 5)) for size in engine.layout.code_sizes[:levels]], axis=2)
     prompts = engine.read(WORLDS[name].vocabulary.encode(WORDS), HISTORIES)
     tree, states = engine.tree(prompts), None
-    parents = np.zeros((4, 5), dtype=np.int64)
-    order = np.arange(5)
+    order, parents = np.arange(5), np.zeros((4, 5), dtype=np.int64)
     for level in range(levels):
         # prefixes change places between levels, as beams do
-        order = rng.permutation(order)
-        parents = parents if level == 0 else np.tile(tree.tokens - 5 + np.argsort(before)[order], (4, 1))
+        moved = rng.permutation(5)
+        if level:
+            parents = np.tile(tree.tokens - 5 + moved, (4, 1))
+        order = order[moved]
         states, tree = engine.grow(
             prompts, tree, level, torch.from_numpy(codes[:, order, level]), torch.from_numpy(parents)
         )
-        before = order
     for row in range(4):
         for column, prefix in enumerate(order):
             alone = engine.read(WORLDS[name].vocabulary.encode(WORDS[row : row + 1]), HISTORIES[row : row + 1])
