@@ -204,7 +204,7 @@ class CompactGenerator:
             Candidates, and milliseconds spent on rules and on the search.
         """
         if not len(encoded.states):
-            return Candidates(*no_items(), spread=np.empty(0, np.float32)), {}
+            return Candidates(*no_items(), spread=np.empty(0, np.float32), expanded=np.empty(0, np.int64)), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()

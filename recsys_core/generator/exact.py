@@ -75,6 +75,8 @@ class Expander(Protocol):
 class Expands(Protocol):
     """A family that can be searched exactly."""
 
+    index: ConstraintIndex
+
     def expander(self, encoded: Any) -> Expander:
         """Read on from what ``encode`` gave."""
         ...

@@ -150,7 +150,7 @@ class LmGenerator:
             What was found, and milliseconds spent on rules and on the search.
         """
         if not len(encoded.states):
-            return Found(*no_items(), spread=np.empty(0, np.float32), forwarded=0), {}
+            return Found(*no_items(), spread=np.empty(0, np.float32), expanded=np.empty(0, np.int64), forwarded=0), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()

@@ -18,6 +18,7 @@ from recsys_core.constraints.restriction import Restriction
 from recsys_core.generator.exact import Expansion
 from recsys_core.generator.fusion import Fusion, fuse, spread
 from recsys_core.generator.lm.engine import LmEngine, Prompts, Tree
+from recsys_core.generator.widths import widths_at
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -31,6 +32,7 @@ class Found(NamedTuple):
         log_probability: float32[B, P], -inf where there are no more.
         fused: float32[B, P], what the order follows; equals ``log_probability`` where nothing is sharpened.
         spread: float32[B], standard deviation of the kept prefixes' log-probabilities.
+        expanded: int64[B], prefixes that were expanded, the root among them.
         forwarded: codes that went through the model, padding included.
     """
 
@@ -38,6 +40,7 @@ class Found(NamedTuple):
     log_probability: Floats
     fused: Floats
     spread: Floats
+    expanded: Ints
     forwarded: int
 
 
@@ -83,7 +86,7 @@ class LmSearch:
         Args:
             prompts: B requests.
             restriction: one rule a request, in order.
-            widths: int64[B], how many prefixes each request keeps at each level.
+            widths: int64[B], how many prefixes each request keeps at each level, or int64[B, L - 1] by level.
             pool: at most so many items come back a request.
             fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
@@ -96,8 +99,10 @@ class LmSearch:
         nodes, scores = np.zeros((batch, 1), np.int32), np.zeros((batch, 1), np.float32)
         tree = self.engine.tree(prompts)
         above = np.zeros((batch, 1), dtype=np.int64)
+        count = np.zeros(batch, dtype=np.int64)
         for level in range(self.index.levels):
             expanded, tree = self.expand(level, nodes, prompts, tree, above)
+            count += (nodes >= 0).sum(axis=1)
             reached = scores[:, :, None] + expanded.log_probability
             closed = ~restriction.open(level + 1, expanded.nodes, rows[:, :, None])
             reached[closed] = -np.inf
@@ -106,19 +111,21 @@ class LmSearch:
                 if fusion is not None:
                     fused = fuse(scores, expanded.log_probability, fusion)
                     fused[closed] = -np.inf
-                return self._found(reached, fused, expanded.nodes, pool, spread(scores), batch * tree.tokens)
-            keep = min(int(widths.max(initial=1)), reached[0].size)
+                found = self._found(reached, fused, expanded.nodes, pool)
+                return Found(*found, spread=spread(scores), expanded=count, forwarded=batch * tree.tokens)
+            width = widths_at(widths, level)
+            keep = min(int(width.max(initial=1)), reached[0].size)
             nodes, scores, parents = _best(reached, expanded.nodes, keep)
-            beyond = np.arange(keep)[None, :] >= widths[:, None]
+            beyond = np.arange(keep)[None, :] >= width[:, None]
             nodes, scores = np.where(beyond, -1, nodes), np.where(beyond, -np.inf, scores).astype(np.float32)
             # numbers in the tree of the codes that lead to the new nodes' parents
             above = parents + (tree.tokens - expanded.nodes.shape[1])
         raise AssertionError("an index has at least one level")
 
     def _found(
-        self, reached: Floats, fused: Floats, leaves: NDArray[np.int32], pool: int, spreads: Floats, forwarded: int
-    ) -> Found:
-        """The ``pool`` best items by fused score: three [B, W, F]."""
+        self, reached: Floats, fused: Floats, leaves: NDArray[np.int32], pool: int
+    ) -> tuple[Ints, Floats, Floats]:
+        """The ``pool`` best items by fused score, and both scores: three [B, W, F] to three [B, pool]."""
         batch = len(reached)
         exact, order = reached.reshape(batch, -1), fused.reshape(batch, -1)
         places = leaves.reshape(batch, -1)
@@ -128,7 +135,7 @@ class LmSearch:
         chosen = np.lexsort((places, -order), axis=1)[:, :pool]
         ranked, best = np.take_along_axis(order, chosen, axis=1), np.take_along_axis(places, chosen, axis=1)
         items = np.where(np.isfinite(ranked), self.index.leaf_item[np.maximum(best, 0)], -1).astype(np.int64)
-        return Found(items, np.take_along_axis(exact, chosen, axis=1), ranked, spreads, forwarded)
+        return items, np.take_along_axis(exact, chosen, axis=1), ranked
 
     def _added_up(self, scores: Floats, leaves: NDArray[np.int32]) -> Floats:
         """Log-probabilities of reached leaves, added up by item: two [B, N] to float32[B, n_items]."""
