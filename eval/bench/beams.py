@@ -38,8 +38,8 @@ REFERENCE = 50
 NARROW = 20
 """A narrower one: what is asked for by default."""
 
-GROWTH = 2.0
-"""Of the beam that grows level by level."""
+GROWTH = 4.0
+"""Of the beams that grow level by level: with 16 codes at the first level a smaller one would change nothing."""
 
 BATCH = 32
 
@@ -202,6 +202,7 @@ def _decoder(group: str, generator: Any, split: Split, users: Ints) -> list[Arm]
         Arm(group, f"beam{REFERENCE}", beams(REFERENCE)),
         Arm(group, f"beam{NARROW}", beams(NARROW)),
         Arm(group, f"growing{REFERENCE}", beams(REFERENCE, GROWTH)),
+        Arm(group, f"growing{NARROW}", beams(NARROW, GROWTH)),
         Arm(group, "exact", exactly),
     ]
 

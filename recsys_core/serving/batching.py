@@ -86,7 +86,8 @@ class Batcher(Generic[T, R]):
             self._changed.notify_all()
         while True:
             with self._changed:
-                while not job.done and self._leaders >= self.config.lanes:
+                # somebody else may have this job in hand already: then there is nothing to lead
+                while not job.done and (self._leaders >= self.config.lanes or not self._queue):
                     self._changed.wait()
                 if job.done:
                     break
