@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from app.commands.terminal import failing_plainly
+
+# Read when torch is loaded. Threads that spin while they wait for each other hold cores that somebody else works on:
+# beside other load, two threads took several times as long for the same work as threads that sleep.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HELP = """Recommendations by conversation, from your own catalogue.
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from eval.figures import Progress, Report, make_context
 from eval.instruction_match import InstructionMatch, instruction_match
@@ -38,6 +38,12 @@ from recsys_core.metrics import (
 
 MODELS = ("sidra", "generator", "item_cf", "popularity")
 """What a release can rank with; the first is what is served."""
+
+BESIDE = {"sidra_lm": "sidra", "lm": "generator"}
+"""Further rows of a release with a language model, and which model of a recommender that generates with it each is."""
+
+WITH_LM = ("sidra", "sidra_lm", "generator", "lm", "item_cf", "popularity")
+"""All rows of such a release; ``sidra`` and ``generator`` are those of the compact generator."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -86,7 +92,9 @@ class OfflineDetail(BaseModel):
     differences: dict[str, Interval]
     """Paired differences, ``recall@10.sidra-item_cf`` ..."""
     instruction: InstructionMatch | None
-    """Whether words change the list; None when it was not measured."""
+    """Whether words change the list of the first model; None when it was not measured."""
+    instructions: dict[str, InstructionMatch] = Field(default_factory=dict)
+    """The same for the other rows that read words, in a release with a language model."""
 
 
 class OfflineReport(Report):
@@ -100,8 +108,9 @@ class OfflineReport(Report):
 
 def evaluate_offline(
     recommender: Any,
-    models: Sequence[str] = MODELS,
+    models: Sequence[str] | None = None,
     *,
+    language_model: Any = None,
     k: Sequence[int] = (5, 10),
     seed: int = 0,
     users: int | None = None,
@@ -118,7 +127,8 @@ def evaluate_offline(
 
     Args:
         recommender: an open :class:`recsys_core.serving.recommender.Recommender`.
-        models: which of its models, at least one.
+        models: which rows, at least one; all that there are when None.
+        language_model: the same release opened with the generator ``lm``, for the rows of :data:`BESIDE`.
         k: cut-offs; lists are as long as the largest.
         seed: seed of the user sample, the bootstrap and the instruction pairs.
         users: evaluate a random sample of so many users; all when None.
@@ -132,10 +142,14 @@ def evaluate_offline(
         progress: told how far the work is.
 
     Raises:
-        ConfigError: no model, no cut-off or no user to evaluate.
+        ConfigError: no model, no cut-off or no user to evaluate; a row of a language model that isn't there.
         ReleaseError: the release's models were not kept from the held-out items, or nothing says so.
         DataError: the split leaks.
     """
+    if models is None:
+        models = MODELS if language_model is None else WITH_LM
+    if language_model is None and (absent := [m for m in models if m in BESIDE]):
+        raise ConfigError(f"{absent[0]!r} needs a release with a language model; run `sidra build --with-lm`")
     if not models or not k or min(k) < 1:
         raise ConfigError("name at least one model and cut-offs of at least 1")
     parts = leave_last_out(recommender.log)
@@ -156,23 +170,30 @@ def evaluate_offline(
     measure = _Measure(parts, recommender, targets, tuple(k), seed, resamples)
     results: dict[str, ModelResult] = {}
     per_user: dict[str, dict[str, FloatArray]] = {}
-    for model in models:
-        served = served_lists(recommender, requests, model, k=max(k), batch=batch, progress=progress)
-        results[model], per_user[model] = measure(served)
 
-    instruction = None
-    if instruction_pairs:
-        instruction = instruction_match(
-            recommender,
+    def source(row: str) -> tuple[Any, str]:
+        return (language_model, BESIDE[row]) if row in BESIDE else (recommender, row)
+
+    for row in models:
+        asked, model = source(row)
+        served = served_lists(asked, requests, model, k=max(k), batch=batch, progress=progress, stage=row)
+        results[row], per_user[row] = measure(served)
+
+    def match(row: str) -> InstructionMatch:
+        asked, model = source(row)
+        return instruction_match(
+            asked,
             histories,
             pairs=instruction_pairs,
             k=10,
             beam=beam,
             field=field,
-            model=models[0],
+            model=model,
             seed=seed,
             progress=progress,
         )
+
+    others = [row for row in models[1:] if row == "generator" or row in BESIDE]
     detail = OfflineDetail(
         users=len(chosen),
         items=len(catalogue),
@@ -183,7 +204,8 @@ def evaluate_offline(
         seen_targets=sum(int(t) in set(s.tolist()) for t, s in zip(targets, sequences, strict=True)),
         models=results,
         differences=paired_differences(per_user, seed, resamples),
-        instruction=instruction,
+        instruction=match(models[0]) if instruction_pairs else None,
+        instructions={row: match(row) for row in others} if instruction_pairs and language_model is not None else {},
     )
     return OfflineReport(
         figures=flat_figures(detail),
@@ -221,6 +243,9 @@ def flat_figures(detail: OfflineDetail) -> dict[str, float]:
             figures |= {name: interval.value, f"{name}.lo": interval.low, f"{name}.hi": interval.high}
     if detail.instruction is not None:
         figures |= detail.instruction.figures()
+    for row, found in detail.instructions.items():
+        name, value = f"instruction_match.{row}", found.match
+        figures |= {name: value.value, f"{name}.lo": value.low, f"{name}.hi": value.high}
     return figures | {"users": detail.users, "items": detail.items}
 
 

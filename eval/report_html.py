@@ -11,7 +11,14 @@ from eval.offline import ModelResult, OfflineDetail, OfflineReport
 from eval.plots import bars, grouped_bars, lines
 from recsys_core.metrics import Interval
 
-COLOURS = {"sidra": "var(--c1)", "generator": "var(--c2)", "item_cf": "var(--c3)", "popularity": "var(--c4)"}
+COLOURS = {
+    "sidra": "var(--c1)",
+    "sidra_lm": "var(--c5)",
+    "generator": "var(--c2)",
+    "lm": "var(--c6)",
+    "item_cf": "var(--c3)",
+    "popularity": "var(--c4)",
+}
 """Colour of each model in every plot."""
 
 MEANINGS = {
@@ -27,9 +34,9 @@ MEANINGS = {
 
 _STYLE = """
 :root{--bg:#fbfbf9;--card:#fff;--ink:#1d2530;--ink-soft:#667080;--grid:#e6e8ea;--line:#dcdfe3;
---c1:#1f6f8b;--c2:#7a5ea8;--c3:#c98b2b;--c4:#98a1ab;--good:#e7f2f4}
+--c1:#1f6f8b;--c2:#7a5ea8;--c3:#c98b2b;--c4:#98a1ab;--c5:#5fa873;--c6:#b8567d;--good:#e7f2f4}
 @media (prefers-color-scheme:dark){:root{--bg:#14181d;--card:#1b2128;--ink:#e6eaee;--ink-soft:#98a3b0;--grid:#2b333c;
---line:#323b45;--c1:#4aa9c7;--c2:#a98ad8;--c3:#e0a84a;--c4:#7d8893;--good:#1d3138}}
+--line:#323b45;--c1:#4aa9c7;--c2:#a98ad8;--c3:#e0a84a;--c4:#7d8893;--c5:#7fc894;--c6:#d987a8;--good:#1d3138}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1120px;margin:0 auto;padding:36px 24px 64px}h1{font-size:27px;margin:0 0 6px;letter-spacing:-.01em}
@@ -95,7 +102,7 @@ def render_html(report: OfflineReport) -> str:
         _bars(detail, ["coverage", "gini", "novelty", "diversity"]),
         "<h2>Where targets stood, and who gets shown</h2>",
         f'<div class="plots two">{_places(detail, longest)}{_exposure(detail)}</div>',
-        _instruction(detail.instruction) if detail.instruction else "",
+        _instruction(detail.instruction, detail.instructions) if detail.instruction else "",
         "<h2>Taken</h2>",
         _context(report.context),
     ]
@@ -193,7 +200,7 @@ def _exposure(detail: OfflineDetail) -> str:
     return _figure("Share of all places taken", "dashed: every item shown equally often", plot)
 
 
-def _instruction(match: InstructionMatch) -> str:
+def _instruction(match: InstructionMatch, others: dict[str, InstructionMatch]) -> str:
     rows = "".join(
         f"<tr><td>{escape(v.value)}</td><td>{v.pairs}</td><td><b>{v.match:.0%}</b></td><td>{v.base:.0%}</td>"
         f"<td>{v.catalogue:.0%}</td></tr>"
@@ -208,9 +215,11 @@ def _instruction(match: InstructionMatch) -> str:
         values, {"with words": "var(--c1)", "without": "var(--c3)", "catalogue": "var(--c4)"}, "instruction match"
     )
     pairs = sum(v.pairs for v in match.values)
+    beside = ", ".join(f"{escape(row)} {found.match.value:.0%}" for row, found in others.items())
+    also = f" With words, in other rows: {beside}." if beside else ""
     return (
         f"<h2>Does the instruction matter?</h2><p>One {escape(match.field)} is named in words that training never saw "
-        f"(“{escape(match.example)}”), without a filter. Share of the first 10 that carries it.</p>"
+        f"(“{escape(match.example)}”), without a filter. Share of the first 10 that carries it.{also}</p>"
         f'<div class="plots one">{_figure("Share of the list", f"mean over {pairs} pairs", plot)}'
         f'<div class="scroll"><table><thead><tr><th>{escape(match.field)}</th><th>pairs</th><th>with words</th>'
         f"<th>without</th><th>catalogue</th></tr></thead><tbody>{rows}</tbody></table></div></div>"

@@ -12,6 +12,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it
 
 for _contract in (
     "chat_model",
@@ -28,6 +29,7 @@ for _contract in (
 from recsys_core.catalog.dataset import write_dataset
 from recsys_core.catalog.synth import synthetic
 from recsys_core.generator.config import CompactConfig, TrainConfig
+from recsys_core.generator.lm.config import LmBuild, LmConfig, LmTrainConfig
 from recsys_core.releases.build import BuildConfig, build_release
 from recsys_core.releases.release import Release
 from recsys_core.releases.store import ReleaseStore
@@ -84,3 +86,39 @@ def tiny_release(tiny_home: Path) -> Release:
 def tiny_recommender(tiny_release: Release) -> Recommender:
     """The release, opened with the exact vector store."""
     return Recommender.open(tiny_release, threads=1)
+
+
+TINY_LM_BUILD = TINY_BUILD.model_copy(
+    update={
+        "train": TINY_BUILD.train.model_copy(update={"epochs": 6, "patience": 6, "meaning_steps": 200}),
+        "lm": LmBuild(
+            model=LmConfig(width=32, feed_forward=64, text_tokens=600, text_limit=12, window=12, dropout=0.1),
+            train=LmTrainConfig(
+                epochs=6, learning_rate=1e-2, batch_positions=256, row_tokens=64, validate_users=60, threads=1
+            ),
+        ),
+    }
+)
+"""A build of seconds with a language model."""
+
+
+@pytest.fixture(scope="session")
+def tiny_lm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder whose release holds a language model."""
+    home = tmp_path_factory.mktemp("home-lm")
+    catalogue, log = synthetic(n_items=120, n_users=120, seed=1)
+    report = write_dataset(home / "datasets", "synthetic", catalogue, log, source="made up")
+    build_release(report.path, ReleaseStore(home), TINY_LM_BUILD)
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_lm_release(tiny_lm_home: Path) -> Release:
+    """The release in ``tiny_lm_home``."""
+    return ReleaseStore(tiny_lm_home).open()
+
+
+@pytest.fixture(scope="session")
+def tiny_lm_recommender(tiny_lm_release: Release) -> Recommender:
+    """That release, answered by its language model."""
+    return Recommender.open(tiny_lm_release, threads=1, generator="lm")

@@ -82,7 +82,8 @@ def build(
 ) -> None:
     """Build a release: vectors, semantic IDs with a quality report, index, generator, collection.
 
-    A build that was killed goes on at its last finished stage; the new release becomes current in one step.
+    A build that was killed goes on at its last finished stage; the new release becomes current in one step. With
+    --with-lm, stages that the newest release of the data set has finished under the same settings are taken over.
     """
     from app.settings import load_settings
 
@@ -128,7 +129,9 @@ def build_dataset(settings: Settings, folder: Path, config: Path | None = None, 
             done = 0 if event.fraction is None else round(100 * event.fraction)
             bar(f"{event.stage} (already done)" if event.kind == "skipped" else event.stage, done, 100)
 
-        return build_release(folder, ReleaseStore(settings.home), _build_config(settings, config, with_lm), report)
+        chosen = _build_config(settings, config, with_lm)
+        # whoever adds a language model to a release needn't wait for the rest of it once more
+        return build_release(folder, ReleaseStore(settings.home), chosen, report, reuse=chosen.lm is not None)
 
 
 def _build_config(settings: Settings, path: Path | None, with_lm: bool = False) -> Any:

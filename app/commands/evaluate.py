@@ -72,21 +72,24 @@ def offline(
     models = wanted
     from app.commands.recommend import open_recommender
     from app.settings import load_settings
-    from eval.offline import MODELS, evaluate_offline
+    from eval.offline import WITH_LM, evaluate_offline
     from eval.report_html import write_html
 
     if split not in {"test", "validation"}:
         raise typer.BadParameter("--split is test or validation")
-    unknown = set(models or ()) - set(MODELS)
+    unknown = set(models or ()) - set(WITH_LM)
     if unknown:
-        raise typer.BadParameter(f"--model is one of {', '.join(MODELS)}, not {sorted(unknown)[0]!r}")
-    settings = load_settings(home=home)
+        raise typer.BadParameter(f"--model is one of {', '.join(WITH_LM)}, not {sorted(unknown)[0]!r}")
+    # rows are named after families, whatever is served at the moment
+    settings = load_settings(home=home, generator="compact")
     recommender = open_recommender(settings, release)
     try:
+        language_model = recommender.with_generator("lm") if recommender.release.has_lm else None
         with Bar() as bar:
             report = evaluate_offline(
                 recommender,
-                tuple(models or MODELS),
+                tuple(models) or None,
+                language_model=language_model,
                 seed=seed,
                 users=users,
                 split=split,  # type: ignore[arg-type]

@@ -37,8 +37,6 @@ def serve(
 
     settings = load_settings(host=host, port=port, home=home, llm=llm, generator=generator)
     listener = take_port(settings.host, settings.port, "SIDRA_PORT", "--port")
-    # Idle OpenMP threads that spin would take the cores from the language model beside them; read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import uvicorn
 
     from app.api import create_app

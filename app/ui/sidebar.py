@@ -105,7 +105,7 @@ def _draw_footer(info: dict[str, Any]) -> None:
     lines = [
         f"{info['items']:,} {info['item_noun']} · {info['users']:,} users",
         f"Words by {words}",
-        f"Release {info['release']}",
+        f"Release {info['release']} · generator {info['generator']}",
     ]
     st.html('<div class="sidra-foot">' + "<br>".join(escape(line) for line in lines) + "</div>")
 

@@ -17,7 +17,7 @@ from recsys_core.generator.fits import WordFits
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.instructions import Condition, moment_mask
 from recsys_core.generator.protocol import Task
-from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric, with_item_head
+from recsys_core.ranking.mix import ServingConfig, TaskMix, added_up, logarithms, with_item_head
 
 Floats = NDArray[np.float32]
 
@@ -27,8 +27,9 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 VECTORS = (0.0, 0.1, 0.2, 0.3, 0.4)
 """Weights of vector scores that are tried."""
 
-GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
-"""Guidance factors that are tried for tasks with an instruction."""
+GUIDANCE = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Guidance factors that are tried for tasks with an instruction. Where categories are many and narrow, validation likes
+even larger ones, but then hardly anything but the words decides."""
 
 POWERS = (0.0, 0.5, 1.0)
 """Powers of the relative spread that are tried for the generator's fusion."""
@@ -236,11 +237,12 @@ def _ranks(
         told = part.scores(own.item_head)
         told = np.where(np.isfinite(told), told, -50.0)
         fitting = fits([c.instruction for c in part.cases])
-        cf, near = item_cf.scores(histories), nearest.scores(histories)
+        logs = logarithms(told, item_cf.scores(histories), fitting, floor, nearest.scores(histories))
+        masked = part.masked()
         for weight, vectors, guidance in keys:
             mix = TaskMix(item_cf=weight, vectors=vectors, guidance=guidance)
-            scores = geometric(told, cf, fitting, mix, floor, near)
-            collected[(weight, vectors, guidance)].append(target_rank(scores, part.masked(), part.targets))
+            ranks = target_rank(added_up(logs, mix), masked, part.targets)
+            collected[(weight, vectors, guidance)].append(ranks)
     return {key: np.concatenate(parts) if parts else np.empty(0, np.int64) for key, parts in collected.items()}
 
 

@@ -2,14 +2,16 @@
 
 Geometric mixing with a floor, ``w_g log(p_generator + f) + w_c log(p_item_cf + f) + w_v log(p_vectors + f)``: an item
 that one of them never proposes is damped, not forbidden. The partners know no instructions, and the generator
-follows them as far as histories taught it to; so the whole is multiplied with ``p_fit ** guidance``, the probability
-that an item is what the words mean.
+follows them as far as histories taught it to; so the whole is multiplied with ``(p_fit + 0.01) ** guidance``, where
+p_fit is the probability that an item is what the words mean.
 
 The generator's own probability is a calibrated sum of two: prefix times item (:mod:`recsys_core.generator.fusion`) and
 the auxiliary item head, which ranks the same candidates without semantic IDs.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import Task
 
 Floats = NDArray[np.float32]
+
+FIT_FLOOR = 0.01
+"""Added to the probability that an item is what the words mean: among items that are all but sure not to fit, the words
+don't say which fits least badly, and where nothing fits, other things must decide."""
 
 
 class TaskMix(BaseModel):
@@ -30,7 +36,7 @@ class TaskMix(BaseModel):
     """Weight of item-CF; the generator has what the partners leave."""
     vectors: float = Field(default=0.0, ge=0, le=1)
     """Weight of item vectors near those of the history."""
-    guidance: float = Field(default=1.0, ge=0, le=5)
+    guidance: float = Field(default=1.0, ge=0, le=100)
     """How strongly the meaning of the words conditions the list; 0 leaves that to the generator."""
     item_head: float = Field(default=0.0, ge=0, le=1)
     """Share of the auxiliary item head in the generator's probability."""
@@ -82,12 +88,46 @@ def geometric(
         floor: added to all probabilities.
         vectors: probabilities of the same shape; only read where ``mix`` gives them weight.
     """
-    own = np.log(np.exp(np.minimum(generator, 50.0)) + floor)
-    mixed = mix.guidance * fits + mix.item_cf * np.log(item_cf + floor)
-    if vectors is None or mix.vectors == 0:
-        return np.asarray(mixed + (1 - mix.item_cf) * own, dtype=np.float32)
+    return added_up(logarithms(generator, item_cf, fits, floor, vectors if mix.vectors else None), mix)
+
+
+class Logarithms(NamedTuple):
+    """What every mix of the same parts adds up, with floors: float32 of one shape each.
+
+    Attributes:
+        generator: of the generator.
+        item_cf: of item-CF.
+        fits: of what words mean.
+        vectors: of vector scores; None where they have no weight.
+    """
+
+    generator: Floats
+    item_cf: Floats
+    fits: Floats
+    vectors: Floats | None
+
+
+def logarithms(
+    generator: Floats, item_cf: Floats, fits: Floats, floor: float, vectors: Floats | None = None
+) -> Logarithms:
+    """The costly part of :func:`geometric`, worked out once for many mixes; arguments as there."""
+    return Logarithms(
+        np.log(np.exp(np.minimum(generator, 50.0)) + floor),
+        np.log(item_cf + floor),
+        np.log(np.exp(fits) + FIT_FLOOR),
+        None if vectors is None else np.log(vectors + floor),
+    )
+
+
+def added_up(logs: Logarithms, mix: TaskMix) -> Floats:
+    """The mixed scores, of the parts' shape."""
+    mixed = mix.item_cf * logs.item_cf
+    if mix.guidance:
+        mixed = mixed + mix.guidance * logs.fits
+    if logs.vectors is None or mix.vectors == 0:
+        return np.asarray(mixed + (1 - mix.item_cf) * logs.generator, dtype=np.float32)
     rest = 1 - mix.item_cf - mix.vectors
-    return np.asarray(mixed + rest * own + mix.vectors * np.log(vectors + floor), dtype=np.float32)
+    return np.asarray(mixed + rest * logs.generator + mix.vectors * logs.vectors, dtype=np.float32)
 
 
 def with_item_head(candidates: Floats, item_head: Floats, share: float) -> Floats:

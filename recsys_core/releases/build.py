@@ -40,8 +40,12 @@ from recsys_core.sids.layouts import SidConfig, make_tokenizer
 if TYPE_CHECKING:
     from recsys_core.generator.family import AnyFamily
 
-CODE_VERSION = 7
+CODE_VERSION = 8
 """Goes up when a stage's code changes what it writes, so that half-finished builds start it anew."""
+
+
+LM_STAGES = ("lm", "serving_lm")
+"""Stages that only a build with a language model has."""
 
 
 class BuildConfig(BaseModel):
@@ -99,7 +103,12 @@ Report = Callable[[BuildEvent], None]
 
 
 def build_release(
-    dataset: Path, store: ReleaseStore, config: BuildConfig | None = None, report: Report | None = None
+    dataset: Path,
+    store: ReleaseStore,
+    config: BuildConfig | None = None,
+    report: Report | None = None,
+    *,
+    reuse: bool = False,
 ) -> Release:
     """Build a release and make it the current one.
 
@@ -108,12 +117,13 @@ def build_release(
         store: where it goes.
         config: what to make; the defaults are the measured recipe.
         report: hears about progress.
+        reuse: take over what the newest release of the same data and code has finished under the same settings.
 
     Raises:
         DataError: the data set is missing or can't be learned from.
         BuildError: a stage failed; the message names it. Finished stages are kept.
     """
-    return _Build(dataset, store, config or BuildConfig(), report or (lambda event: None)).run()
+    return _Build(dataset, store, config or BuildConfig(), report or (lambda event: None)).run(reuse)
 
 
 class _Build:
@@ -130,7 +140,7 @@ class _Build:
             raise DataError(f"{dataset} is not an imported data set ({error}); run `sidra import` first") from error
         self.encoder = TextEncoder(config.text)
 
-    def run(self) -> Release:
+    def run(self, reuse: bool) -> Release:
         log = InteractionLog.load(self.dataset / "interactions.parquet")
         split = leave_last_out(log)
         self.config = self.config.for_data(len(split.train_items), log.n_users)
@@ -145,6 +155,10 @@ class _Build:
 
         torch.set_num_threads(self._settings.threads)
         with runner:
+            earlier = self._earlier() if reuse else None
+            if earlier is not None:
+                names = [name for name in earlier.manifest.stages if self.config.lm or name not in LM_STAGES]
+                runner.adopt(earlier, names)
             self._stage(runner, "catalogue", self._catalogue, ["catalogue.parquet", "interactions.parquet"], source)
             self.catalogue = Catalogue.load(runner.workdir / "catalogue.parquet")
             self.log = InteractionLog.load(runner.workdir / "interactions.parquet")
@@ -170,6 +184,16 @@ class _Build:
                 self._stage(runner, "lm", self._lm, ["lm"], c["lm"])
                 self._stage(runner, "serving_lm", self._serving_lm, ["serving_lm.json"], [c["train"]["seed"]])
             return self._finish(runner, settings)
+
+    def _earlier(self) -> Release | None:
+        """The newest release of this data set that this code built from start to end."""
+        for info in reversed(self.store.list()):
+            if info.problem is None and info.dataset == self.description.get("name"):
+                release = self.store.open(info.id)
+                config = release.manifest.config
+                if config.get("code_version") == CODE_VERSION and "extension" not in config:
+                    return release
+        return None
 
     def _stage(
         self,
@@ -350,7 +374,7 @@ class _Build:
             id=name,
             created=now.isoformat(timespec="seconds"),
             dataset=self.description,
-            config={**settings, "split": "leave_last_out"},
+            config={**settings, "split": "leave_last_out", "code_version": CODE_VERSION},
             metrics=metrics,
             item_count=len(self.catalogue),
         )

@@ -103,6 +103,31 @@ class StageRunner:
         """Stages finished in this run or found finished, in the order they were run."""
         return {name: self._records[name] for name in self._done}
 
+    def adopt(self, release: Release, names: Sequence[str]) -> None:
+        """Begin with copies of what a finished release holds; does nothing to a build that has begun.
+
+        A copied stage counts as done only if :meth:`run` finds its input hash and its bytes to be right.
+
+        Args:
+            release: to copy from; it stays as it is.
+            names: stages to copy, those that this build has as well.
+
+        Raises:
+            BuildError: the disk is full.
+        """
+        if self._records:
+            return
+        records = {name: record for name, record in release.manifest.stages.items() if name in names}
+        with self._named_disk_trouble("start"):
+            for record in records.values():
+                for name in record.outputs:
+                    if (release.path / name).is_file():
+                        (self.workdir / name).parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copyfile(release.path / name, self.workdir / name)
+            # last, so that a kill before leaves a build that hasn't begun
+            write_json(self.workdir / _RECORDS, _records.dump_python(records, mode="json"))
+        self._records = records
+
     def run(
         self,
         name: str,

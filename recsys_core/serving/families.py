@@ -51,10 +51,7 @@ def open_family(name: GeneratorName, source: FamilySource) -> AnyFamily:
         ConfigError: there is no such family.
         ReleaseError: the release holds none of that family, or it is damaged.
     """
-    if name not in _OPENERS:
-        raise ConfigError(
-            f"there is no generator {name!r}; set SIDRA_GENERATOR to {' or '.join(get_args(GeneratorName))}"
-        )
+    _check_name(name)
     return _OPENERS[name](source)
 
 
@@ -62,8 +59,10 @@ def serving_file(name: GeneratorName, release: Release) -> Path:
     """Where a release keeps what validation chose for a family.
 
     Raises:
+        ConfigError: there is no such family.
         ReleaseError: the release holds none of that family.
     """
+    _check_name(name)
     if name == "compact":
         return release.serving
     require_lm(release)
@@ -79,9 +78,15 @@ def require_lm(release: Release) -> None:
     if release.has_lm:
         return
     why = "was built without a language model"
-    if EXTENSION in release.manifest.config:
+    if "lm" in release.manifest.config.get(EXTENSION, {}).get("left_out", []):
         why = "has no language model: items that were added without training are unknown to it, so it was left out"
     raise ReleaseError(f"release {release.id} {why}; run `sidra build --with-lm`, or set SIDRA_GENERATOR to compact")
+
+
+def _check_name(name: str) -> None:
+    known = get_args(GeneratorName)
+    if name not in known:
+        raise ConfigError(f"there is no generator {name!r}; set SIDRA_GENERATOR to {' or '.join(known)}")
 
 
 def _compact(source: FamilySource) -> AnyFamily:

@@ -32,6 +32,7 @@ class FakeRecommender:
         self.catalogue, self.log = synthetic(40, 20, seed=3)
         manifest = Manifest(id="r-test", created="2026-01-01T00:00:00Z", dataset={"name": "made"}, item_count=40)
         self.release = SimpleNamespace(id="r-test", manifest=manifest)
+        self.generator = "compact"
         self.asked: list[GenerateRequest] = []
 
     def recommend(self, requests: list[GenerateRequest], model: str = "sidra") -> list[GenerateResult]:
@@ -52,6 +53,7 @@ class FakeRecommender:
             allowed=len(allowed),
             cold_start=not request.history,
             release="r-test",
+            generator=self.generator,
         )
 
     def history(self, user_id: str, limit: int | None = None) -> list[str] | None:

@@ -68,6 +68,20 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_threads_that_wait_sleep_unless_told_otherwise(tmp_path: Path) -> None:
+    code = "import app.cli, os; print(os.environ['OMP_WAIT_POLICY'])"
+    for given, wanted in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(ROOT), **given},
+            cwd=tmp_path,
+            check=True,
+        )
+        assert done.stdout.strip() == wanted
+
+
 def test_wrong_usage_is_2() -> None:
     for words in (
         ["nonsense"],

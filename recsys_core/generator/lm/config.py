@@ -75,8 +75,13 @@ class LmTrainConfig(BaseModel):
     """Share of pieces of history that carry an instruction with a condition."""
     silent_share: float = Field(default=0.6, ge=0, le=1)
     """Share of plain requests ("recommend something for me") whose words are left out, so that none are needed."""
-    alignment_share: float = Field(default=0.2, ge=0, lt=1)
+    alignment_share: float = Field(default=0.4, ge=0, lt=1)
     """Share of training documents that tie words to items, whoever asks: wording or title to item, item to words."""
+    alignment_weight: float = Field(default=0.5, ge=0)
+    """Weight of the items that these documents answer with, all together, against those of all histories. Counted one
+    by one they are a hundredth of the targets, and words are hardly learned."""
+    alignment_items: PositiveInt = 8
+    """At most so many items that fit answer one wording."""
     auxiliary_weight: float = Field(default=1.0, ge=0)
     """Weight of the loss on the item among the whole catalogue, beside the loss on its semantic ID."""
     text_weight: float = Field(default=0.1, ge=0)

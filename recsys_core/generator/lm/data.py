@@ -17,7 +17,7 @@ from recsys_core.catalog.items import FieldKind
 from recsys_core.catalog.splits import Split
 from recsys_core.generator.data import PLAIN, Batch, InstructionSampler, Ints, Sequences, epoch_batches
 from recsys_core.generator.lm.config import LmConfig, LmTrainConfig
-from recsys_core.generator.lm.documents import Document, answer_document, words_document
+from recsys_core.generator.lm.documents import Document, answer_document, meaning_document, words_document
 from recsys_core.generator.lm.vocabulary import LmVocabulary, TokenLayout, pretrained_tokenizer, word_tokenizer
 from recsys_core.generator.prepare import prepare_sampler
 
@@ -165,8 +165,8 @@ def epoch_documents(
     for batch, weights in _batches(data, layout, config, rng):
         documents = _documents(_silenced(batch, data, config.silent_share, rng), weights, data, layout, sids)
         expected = len(documents) * config.alignment_share / (1 - config.alignment_share)
-        aligned = int(expected + rng.random())
-        documents += _aligned(aligned, data, layout, sids, rng)
+        aligned = _aligned(int(expected + rng.random()), data, layout, sids, config.alignment_items, rng)
+        documents += _weighed(aligned, config.alignment_weight * sum(float(d.weights.sum()) for d in documents))
         if documents:
             yield documents
 
@@ -259,8 +259,17 @@ def _documents(
     return documents
 
 
-def _aligned(count: int, data: LmData, layout: TokenLayout, sids: Ints, rng: np.random.Generator) -> list[Document]:
-    """Documents without a user: half ask in words for any item that fits them, the rest are about one item's names."""
+def _weighed(documents: list[Document], total: float) -> list[Document]:
+    """The documents with weights that add up to ``total``."""
+    own = sum(float(d.weights.sum()) for d in documents)
+    factor = np.float32(total / own) if own > 0 else np.float32(1)
+    return [d._replace(weights=d.weights * factor) for d in documents]
+
+
+def _aligned(
+    count: int, data: LmData, layout: TokenLayout, sids: Ints, most: int, rng: np.random.Generator
+) -> list[Document]:
+    """Documents without a user: half ask in words for items that fit them, the rest are about one item's names."""
     if count == 0:
         return []
     rows, means = data.sampler.grounding(count - count // 2, rng)
@@ -268,16 +277,13 @@ def _aligned(count: int, data: LmData, layout: TokenLayout, sids: Ints, rng: np.
     for row, mask in zip(rows.tolist(), means, strict=True):
         fitting = np.flatnonzero(mask)
         if len(fitting):
-            documents.append(_words_to_item(layout, sids, data.wordings[row], int(rng.choice(fitting))))
+            some = rng.choice(fitting, size=min(most, len(fitting)), replace=False)
+            documents.append(meaning_document(layout, sids, data.wordings[row], some))
     for _ in range(count - len(documents)):
         item = int(rng.integers(layout.n_items))
         names = data.item_names[item]
         if rng.random() < 0.5:
-            documents.append(_words_to_item(layout, sids, names[0], item))
+            documents.append(meaning_document(layout, sids, names[0], np.array([item])))
         else:
             documents.append(words_document(layout, item, names[int(rng.integers(len(names)))]))
     return documents
-
-
-def _words_to_item(layout: TokenLayout, sids: Ints, words: Sequence[int], item: int) -> Document:
-    return answer_document(layout, sids, words, np.empty(0, np.int64), np.array([item]))

@@ -72,10 +72,35 @@ def answer_document(
     # no cut to the window here: batches are cut already, and a cut would shift targets against items
     trunk = [layout.begin, *instruction[: layout.text_limit], layout.history, *(layout.first_item + history).tolist()]
     wanted = np.flatnonzero(targets >= 0)
+    given = np.ones(len(targets), np.float32) if weights is None else weights
+    return _with_branches(layout, sids, trunk, len(trunk) - 1 - len(history) + wanted, targets[wanted], given[wanted])
+
+
+def meaning_document(layout: TokenLayout, sids: Ints, words: Sequence[int], items: Ints) -> Document:
+    """Words without a history, and several items that are what they mean.
+
+    Args:
+        layout: of the tokens.
+        sids: int64[n_items, L].
+        words: token numbers.
+        items: int64[n] item indices.
+    """
+    trunk = [layout.begin, *words[: layout.text_limit], layout.history]
+    anchors = np.full(len(items), len(trunk) - 1, dtype=np.int64)
+    return _with_branches(layout, sids, trunk, anchors, items, np.ones(len(items), np.float32))
+
+
+def _with_branches(
+    layout: TokenLayout,
+    sids: Ints,
+    trunk: Sequence[int],
+    anchors: Ints,
+    own: Ints,
+    weights: NDArray[np.float32],
+) -> Document:
+    """A trunk with one branch a target: int64[n] trunk positions, int64[n] items, float32[n]."""
     inner = layout.levels - 1
-    own = targets[wanted]
     first_tokens = np.array([layout.first(level) for level in range(inner)], dtype=np.int64)
-    anchors = len(trunk) - 1 - len(history) + wanted
     depth = np.arange(inner)
     place = np.arange(len(trunk), dtype=np.int64)
     branch_tokens = sids[own, :inner] + first_tokens
@@ -87,7 +112,7 @@ def answer_document(
         anchor=np.concatenate([place, np.repeat(anchors, inner)]),
         states=np.concatenate([anchors[:, None], in_order], axis=1),
         targets=own,
-        weights=np.ones(len(own), np.float32) if weights is None else weights[wanted].astype(np.float32),
+        weights=weights.astype(np.float32),
         word_states=np.empty(0, np.int64),
         words=np.empty(0, np.int64),
     )

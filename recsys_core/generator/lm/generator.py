@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging
 
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
@@ -62,6 +65,19 @@ def folded_vocabulary(model: LmModel, vocabulary: LmVocabulary) -> LmVocabulary:
     return LmVocabulary(vocabulary.tokenizer, layout)
 
 
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """The library's progress bars, which a model of a megabyte needs none of, stay off the terminal."""
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
 class LmGenerator:
     """Scores and searches semantic IDs for batches of requests; instructions are read as text.
 
@@ -94,9 +110,10 @@ class LmGenerator:
         """
         vocabulary = LmVocabulary.load(folder)
         try:
-            causal: StockModel = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
-            )
+            with _no_bars():
+                causal: StockModel = AutoModelForCausalLM.from_pretrained(
+                    folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
+                )
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise ReleaseError(f"{folder}: the generator can't be loaded ({error}); run `sidra build` again") from error
         layout = vocabulary.layout

@@ -37,6 +37,15 @@ def test_the_wish_conditions_item_cf_only_by_guidance():
     assert geometric(generator, cf, wish, TaskMix(item_cf=0.5, guidance=1.0), FLOOR).argmax() == 1
 
 
+def test_where_no_item_fits_the_words_something_else_decides():
+    cf = np.array([0.6, 0.4])
+    hardly = np.log(np.array([1e-8, 1e-5]))
+    nothing = np.zeros(2, dtype=np.float32)
+    assert geometric(nothing, cf, hardly, TaskMix(item_cf=0.5, guidance=32.0), FLOOR).argmax() == 0
+    told = np.log(np.array([0.3, 0.9]))
+    assert geometric(nothing, cf, told, TaskMix(item_cf=0.5, guidance=32.0), FLOOR).argmax() == 1
+
+
 def test_closed_items_stay_closed():
     scores = np.array([-np.inf, 0.0, -1.0])
     pulled = toward_anchors(scores, np.array([1.0, 0.0, 0.0]), 0.5, FLOOR)
@@ -97,7 +106,7 @@ def test_vectors_count_with_their_weight_and_the_generator_has_the_rest():
         {"item_cf": -0.1},
         {"vectors": 1.1},
         {"item_head": 1.5},
-        {"guidance": 6},
+        {"guidance": 101},
         {"guidance": float("nan")},
         {"popularity": 0.1},
         {"fusion": {"power": -1}},

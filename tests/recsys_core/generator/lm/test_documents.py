@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recsys_core.generator.lm.config import LmTrainConfig
 from recsys_core.generator.lm.data import epoch_documents
-from recsys_core.generator.lm.documents import answer_document, pack, words_document
+from recsys_core.generator.lm.documents import answer_document, meaning_document, pack, words_document
 from recsys_core.generator.lm.losses import LmLoss
 from tests.recsys_core.generator.lm.tiny import make_world
 
@@ -36,6 +36,7 @@ def _documents(world, seed, count=6):
         targets = np.where(rng.random(len(history) + 1) < 0.7, rng.integers(60, size=len(history) + 1), -1)
         words = rng.integers(50, size=int(rng.integers(0, 5))).tolist()
         documents.append(answer_document(layout, sids, words, history, targets))
+        documents.append(meaning_document(layout, sids, words, rng.choice(60, size=int(rng.integers(1, 9)))))
     return documents
 
 
@@ -142,3 +143,50 @@ def test_a_heavier_target_counts_for_more(world):
 
     first, second = value([1, 1, 0]), value([0, 1, 1])
     assert value([3, 1, 1]) == pytest.approx(0.75 * first + 0.25 * second, abs=1e-4)
+
+
+def test_items_that_fit_the_same_words_are_learned_as_if_each_stood_alone(world):
+    layout, sids = world.vocabulary.layout, world.sids.astype(np.int64)
+    loss = LmLoss(world.model, world.trie, LmTrainConfig()).eval()
+    items, nothing = np.array([3, 40, 17, 3]), np.empty(0, np.int64)
+    with torch.no_grad():
+        together = loss(pack([meaning_document(layout, sids, [5, 6], items)], layout.pad, 64), torch.Generator())
+        alone = [
+            loss(
+                pack([answer_document(layout, sids, [5, 6], nothing, np.array([i]))], layout.pad, 64), torch.Generator()
+            )
+            for i in items.tolist()
+        ]
+    assert float(together) == pytest.approx(float(sum(alone)) / 4, abs=1e-4)
+
+
+def test_words_tied_to_items_weigh_their_share_of_the_loss(world):
+    config = LmTrainConfig(alignment_share=0.5, alignment_weight=0.25, alignment_items=3, batch_positions=128)
+    layout, sids = world.vocabulary.layout, world.sids.astype(np.int64)
+    wordings = {tuple(words) for words in world.data.wordings}
+    several = 0
+    for documents in epoch_documents(world.data, layout, sids, config, np.random.default_rng(0)):
+        tied, histories = [], []
+        for document in documents:
+            on_trunk = document.tokens[document.branch < 0]
+            own_items = document.targets.size and (on_trunk >= layout.first_item).sum() == 0 and document.branch.size
+            alone = own_items and len({int(place) for place in document.states[:, 0]}) == 1
+            (tied if alone and document.weights[0] != 1 else histories).append(document)
+        of_histories = sum(float(d.weights.sum()) for d in histories)
+        assert sum(float(d.weights.sum()) for d in tied) == pytest.approx(0.25 * of_histories, rel=1e-4)
+        for document in tied:
+            words = tuple(document.tokens[1 : int(document.states[0, 0])].tolist())
+            several += len(document.targets) > 1
+            if len(document.targets) > 1:
+                assert words in wordings
+                meant = np.zeros(60, dtype=bool)
+                meant[document.targets] = True
+                fitting = [
+                    condition.items
+                    for number, condition in enumerate(world.data.sampler.conditions)
+                    for wording in range(len(condition.wordings))
+                    if tuple(world.data.wordings[world.data.sampler.first_row[number] + wording]) == words
+                ]
+                plain = {tuple(world.data.wordings[row]) for row in world.data.sampler.for_you_rows if row >= 0}
+                assert words in plain or any(items is not None and items[meant].all() for items in fitting)
+    assert several > 10
