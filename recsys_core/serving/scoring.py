@@ -84,6 +84,15 @@ class Ranked(NamedTuple):
     expanded: list[int | None]
 
 
+class _Searched(NamedTuple):
+    """What searches found: exact log-probabilities and scores float32[B, n_items], -inf where there are none."""
+
+    exact: Floats
+    scores: Floats
+    expanded: list[int | None]
+    timings: dict[str, float]
+
+
 class Scorer:
     """Everything of a release that scores.
 
@@ -148,7 +157,8 @@ class Scorer:
             head = self.family.item_head(encoded) if shares else None
             partners = Partners(self, queries, mixes, head, mixed=model == "sidra")
             lap("partners")
-            searched, scores = self._search(encoded, queries, mixes, rules, partners, expanded, timings)
+            searched, scores, expanded, spent = self._search(encoded, queries, mixes, rules, partners)
+            _add(timings, spent)
             clock = time.perf_counter()
         scores[~allowed] = -np.inf
         lap("mix")
@@ -200,57 +210,46 @@ class Scorer:
         return mix
 
     def _search(
-        self,
-        encoded: Any,
-        queries: Sequence[Query],
-        mixes: Sequence[TaskMix],
-        rules: Rules,
-        partners: Partners,
-        expanded: list[int | None],
-        timings: dict[str, float],
-    ) -> tuple[Floats, Floats]:
-        """Exact log-probability of what was found, and what items are ranked by: two float32[B, n_items].
+        self, encoded: Any, queries: Sequence[Query], mixes: Sequence[TaskMix], rules: Rules, partners: Partners
+    ) -> _Searched:
+        """What the searches of a batch found, and what it is ranked by.
 
-        Items that were not found are ranked without the generator (item-CF may know them), or not at all where nothing
-        is mixed in; after an exact search, not at all: none of them can be among the best.
+        Items that a beam didn't find are ranked without the generator (item-CF may know them), or not at all where
+        nothing is mixed in; after an exact search, not at all: none of them can be among the best.
         """
-        exact = np.full(rules.allowed.shape, -np.inf, dtype=np.float32)
-        scores = exact.copy()
-        for fusion, kind in dict.fromkeys((m.fusion, q.search) for m, q in zip(mixes, queries, strict=True)):
-            same = [m.fusion == fusion and q.search == kind for m, q in zip(mixes, queries, strict=True)]
-            rows = np.flatnonzero(same)
-            part = encoded.take(rows)
+        shape = rules.allowed.shape
+        out = _Searched(np.full(shape, -np.inf, np.float32), np.full(shape, -np.inf, np.float32), [None] * shape[0], {})
+        kinds = [(m.fusion, q.search) for m, q in zip(mixes, queries, strict=True)]
+        for fusion, kind in dict.fromkeys(kinds):
+            rows = np.array([n for n, each in enumerate(kinds) if each == (fusion, kind)])
+            part, own = encoded.take(rows), rules.take(rows)
             if kind == "exact":
-                self._search_exactly(part, rows, queries, rules, fusion, partners, exact, scores, expanded, timings)
+                self._search_exactly(part, own, rows, [queries[n].k for n in rows], fusion, partners, out)
                 continue
-            widths = self.beam.by_level(np.array([queries[row].beam for row in rows]), self.sids.shape[1])
+            widths = self.beam.by_level(np.array([queries[n].beam for n in rows]), self.sids.shape[1])
             pool = max(self.serving.pool, max(q.k for q in queries))
-            found, spent = self.family.search(part, rules.take(rows), widths, pool, fusion)
-            _add(timings, spent)
+            found, spent = self.family.search(part, own, widths, pool, fusion)
             began = time.perf_counter()
             place = np.broadcast_to(rows[:, None], found.items.shape)
             real = found.items >= 0
-            exact[place[real], found.items[real]] = found.log_probability[real]
-            scores[place[real], found.items[real]] = found.fused[real]
+            out.exact[place[real], found.items[real]] = found.log_probability[real]
+            out.scores[place[real], found.items[real]] = found.fused[real]
             for row in rows.tolist():
-                scores[row] = partners.score(row, slice(None), scores[row])
-            _add(timings, {"mix": (time.perf_counter() - began) * 1e3})
-        return exact, scores
+                out.scores[row] = partners.score(row, slice(None), out.scores[row])
+            _add(out.timings, {**spent, "mix": (time.perf_counter() - began) * 1e3})
+        return out
 
     def _search_exactly(
         self,
         part: Any,
-        rows: Ints,
-        queries: Sequence[Query],
         rules: Rules,
+        rows: Ints,
+        wanted: Sequence[int],
         fusion: Fusion,
         partners: Partners,
-        exact: Floats,
-        scores: Floats,
-        expanded: list[int | None],
-        timings: dict[str, float],
+        out: _Searched,
     ) -> None:
-        """The best k of some queries, as if beam and pool held the whole catalogue; written into the last four."""
+        """The best of some queries, as if beam and pool held the whole catalogue; written into ``out`` at ``rows``."""
         if not isinstance(self.family, Expands):
             name = type(self.family).__name__
             raise RequestError(f"search: the generator that is loaded ({name}) has no exact search; ask for 'beam'")
@@ -259,15 +258,15 @@ class Scorer:
         def ranking(row: int, items: Ints, log_probability: Floats) -> Floats:
             return partners.score(int(rows[row]), items, log_probability)
 
-        wanted = np.array([queries[row].k for row in rows], dtype=np.int64)
         expander = self.family.expander(part)
-        found = exact_search(expander, self.family.index, rules.allowed[rows], wanted, fusion, ranking)
+        many = np.array(wanted, dtype=np.int64)
+        found = exact_search(expander, self.family.index, rules.allowed, many, fusion, ranking)
         for number, row in enumerate(rows.tolist()):
             items = found.items[number][found.items[number] >= 0]
-            exact[row, items] = found.log_probability[number, : len(items)]
-            scores[row, items] = found.score[number, : len(items)]
-            expanded[row] = int(found.expanded[number])
-        _add(timings, {"search": (time.perf_counter() - began) * 1e3})
+            out.exact[row, items] = found.log_probability[number, : len(items)]
+            out.scores[row, items] = found.score[number, : len(items)]
+            out.expanded[row] = int(found.expanded[number])
+        _add(out.timings, {"search": (time.perf_counter() - began) * 1e3})
 
     def _baseline(self, queries: Sequence[Query], model: str) -> Floats:
         if model == "popularity":
