@@ -39,11 +39,19 @@ class Prefixes(NamedTuple):
 
     def at(self, places: NDArray[np.integer] | NDArray[np.bool_]) -> Prefixes:
         """Some of them."""
-        return Prefixes(*(column[places] for column in self))
+        return Prefixes(
+            self.level[places], self.node[places], self.score[places], self.bound[places], self.above[places]
+        )
 
     def and_(self, more: Prefixes) -> Prefixes:
         """These and others."""
-        return Prefixes(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+        return Prefixes(
+            np.concatenate([self.level, more.level]),
+            np.concatenate([self.node, more.node]),
+            np.concatenate([self.score, more.score]),
+            np.concatenate([self.bound, more.bound]),
+            np.concatenate([self.above, more.above]),
+        )
 
 
 class Best(NamedTuple):
@@ -58,11 +66,19 @@ class Best(NamedTuple):
     def best(self, count: int) -> Best:
         """The first ``count`` in order."""
         chosen = np.lexsort((self.order, -self.score))[:count]
-        return Best(*(column[chosen] for column in self))
+        return Best(
+            self.item[chosen], self.log_probability[chosen], self.fused[chosen], self.score[chosen], self.order[chosen]
+        )
 
     def and_(self, more: Best) -> Best:
         """These and others, unordered."""
-        return Best(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+        return Best(
+            np.concatenate([self.item, more.item]),
+            np.concatenate([self.log_probability, more.log_probability]),
+            np.concatenate([self.fused, more.fused]),
+            np.concatenate([self.score, more.score]),
+            np.concatenate([self.order, more.order]),
+        )
 
 
 class ExactRequest:
@@ -211,7 +227,7 @@ class ExactRequest:
         """What items of several semantic IDs make each queued prefix worth: float32[m]."""
         most = shared.at_most()
         ranked = most if self._ranking is None else self._ranking(self.row, shared.items, most)
-        ranked = ranked + SLACK * np.maximum(1, np.abs(ranked))
+        ranked = np.asarray(ranked + SLACK * np.maximum(1, np.abs(ranked)), dtype=np.float32)
         low, high = (np.empty(len(self._queue.node), dtype=np.int64) for _ in range(2))
         for level in np.unique(self._queue.level):
             own = self._queue.level == level
