@@ -238,7 +238,7 @@ def _measure(arms: Sequence[Arm], targets: Ints, timed: int, seed: int, progress
     for number, (arm, answer) in enumerate(zip(arms, answers, strict=True)):
         ranks = target_ranks(answer.lists, targets)
         recall, gain = recall_at(ranks, 10), ndcg_at(ranks, 10)
-        ratios = np.log(seconds[number]) - np.log(seconds[0])
+        ratio = bootstrap_mean(np.log(seconds[number]) - np.log(seconds[0]), seed=seed)
         rows.append(
             Row(
                 group=arm.group,
@@ -252,7 +252,7 @@ def _measure(arms: Sequence[Arm], targets: Ints, timed: int, seed: int, progress
                 prefix_share=bootstrap_mean(answer.prefixes / answers[0].prefixes, seed=seed),
                 codes=float(codes[number]),
                 p50_ms=float(np.median(seconds[number]) * 1e3),
-                time_ratio=tuple(float(np.exp(v)) for v in bootstrap_mean(ratios, seed=seed)),
+                time_ratio=(float(np.exp(ratio.value)), float(np.exp(ratio.low)), float(np.exp(ratio.high))),
             )
         )
     return rows
@@ -278,7 +278,7 @@ def _overlap(lists: Ints, best: Ints) -> float:
 
 
 def _figures(rows: Sequence[Row]) -> dict[str, float]:
-    figures = {}
+    figures: dict[str, float] = {}
     for row in rows:
         name = f"{row.group}_{row.arm}"
         figures |= {

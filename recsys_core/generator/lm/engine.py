@@ -8,7 +8,7 @@ token a prefix, however deep it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -206,7 +206,7 @@ class LmEngine:
         """States [B, W, d] of new codes, and keys and values with theirs added."""
         model = self.causal.base_model
         if self.lazy is None:
-            cache = DynamicCache(kept)
+            cache: Any = DynamicCache(kept)
             output = model(
                 input_ids=tokens, position_ids=position, attention_mask=sees, past_key_values=cache, use_cache=True
             )

@@ -198,7 +198,8 @@ def test_partners_that_know_every_item_leave_more_prefixes_closed():
     rng = np.random.default_rng(0)
     index = ConstraintIndex.build(np.stack(np.unravel_index(np.arange(4096), (64, 64)), axis=1))
     logits = [(rng.normal(size=(4, n))).astype(np.float32) for n in index.nodes[1:]]
-    partner = np.log(rng.random((4, 4096)) ** 40 + 1e-5).astype(np.float32)
+    partner = np.full((4, 4096), np.log(1e-5), dtype=np.float32)
+    partner[:, 640:832] = 0  # it knows the items of three prefixes
     free, ten = np.ones((4, 4096), dtype=bool), np.full(4, 10)
 
     def ranking(row, items, logp):
@@ -206,6 +207,7 @@ def test_partners_that_know_every_item_leave_more_prefixes_closed():
 
     alone = exact_search(TableExpander(index, logits), index, free, ten, chunk=4)
     mixed = exact_search(TableExpander(index, logits), index, free, ten, None, ranking, chunk=4)
+    assert (mixed.expanded <= 1 + 4).all()
     assert (mixed.expanded < alone.expanded).all()
 
 
