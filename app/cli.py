@@ -43,7 +43,7 @@ cli = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _name in ("run", "data", "recommend", "chat", "serve", "releases", "evaluate", "doctor"):
+for _name in ("run", "data", "recommend", "chat", "serve", "releases", "items", "evaluate", "doctor"):
     import_module(f"app.commands.{_name}").register(cli)
 
 

@@ -75,6 +75,7 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         batch=result.batch,
         timings_ms=result.timings_ms,
         release=result.release,
+        changes=result.changes,
         generator=result.generator,
         notes=notes + result.notes,
     )

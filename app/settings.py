@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """Largest request body."""
     message_chars: int = Field(default=4000, ge=1)
     """Longest message of a conversation."""
+    merge_after: int = Field(default=200, ge=0)
+    """So many new and re-tagged items are merged into a new release in the background; 0: only when asked."""
     max_k: int = Field(default=100, ge=1, le=500)
     """Most items one answer may hold."""
 

@@ -281,6 +281,10 @@ def bench_constraint(
     ),
     methods: Annotated[str, typer.Option(help="Which methods, with commas; all when left out.")] = "",
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each method and level.")] = 40,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    clock: Annotated[
+        str, typer.Option(help="wall, or cpu: processor time of one thread, for a machine with other work.")
+    ] = "wall",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Processor threads of torch.")] = 1,
     plot: Annotated[Path | None, typer.Option(help="Where a page with plots goes.")] = None,
     seed: Seed = 0,
@@ -290,7 +294,14 @@ def bench_constraint(
     from eval.bench.constraint.config import METHODS, BenchConfig
     from eval.bench.constraint.measure import bench_constraint as measure
     from eval.bench.constraint.plot import write_plot
+    from eval.bench.constraint.table import step_tables
 
+    if device not in ("cpu", "cuda"):
+        raise typer.BadParameter(f"--device is cpu or cuda, not {device!r}")
+    if clock not in ("wall", "cpu"):
+        raise typer.BadParameter(f"--clock is wall or cpu, not {clock!r}")
+    if clock == "cpu" and (threads > 1 or device != "cpu"):
+        raise typer.BadParameter("--clock cpu is the time of one thread: leave --threads and --device out")
     try:
         sizes = tuple(int(float(word)) for word in items.split(","))
     except (ValueError, OverflowError) as error:
@@ -305,12 +316,19 @@ def bench_constraint(
         codes=tuple(codes.split(",")),
         methods=tuple(methods.split(",")) if methods else METHODS,
         rounds=rounds,
+        device="cuda" if device == "cuda" else "cpu",
+        clock="cpu" if clock == "cpu" else "wall",
         threads=threads,
         seed=seed,
     )
     with Bar() as bar:
         report = measure(config, progress=bar)
     _tell(report, json_)
+    if not json_:
+        for table in step_tables(report):
+            console().print(table)
+        for name, why in report.detail["left_out"].items():
+            say(f"Left out: {name}: {why}")
     if plot is not None:
         say(f"Page with plots: {write_plot(report, plot)}")
 

@@ -71,11 +71,12 @@ def recommend(
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise typer.BadParameter(f"{name}: {first['msg']}") from error
-    recommender = open_recommender(settings, release)
+    opened = open_recommender(settings, release)
     try:
+        recommender = with_changes(opened)
         result = answer(recommender, body, stored_thumbs(settings, user))
     finally:
-        recommender.close()
+        opened.close()
     if json_:
         emit(result.model_dump(mode="json"))
     else:
@@ -97,7 +98,7 @@ def search_of(beam: str) -> dict[str, Any]:
 
 
 def open_recommender(settings: Settings, release_id: str | None = None) -> Recommender:
-    """The recommender of a release.
+    """The recommender of a release as it was built; :func:`with_changes` lays later changes over it.
 
     Raises:
         ReleaseError: there is none, or it can't be read.
@@ -112,6 +113,13 @@ def open_recommender(settings: Settings, release_id: str | None = None) -> Recom
     return Recommender.open(
         release, vector_store=settings.vector_store, generator=settings.generator, beam=beam_config(settings)
     )
+
+
+def with_changes(recommender: Recommender) -> Recommender:
+    """The same with what was withdrawn, re-tagged and added since."""
+    from recsys_core.serving.live import LiveRecommender
+
+    return LiveRecommender(recommender).current()
 
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:

@@ -94,6 +94,8 @@ class GenerateResult(BaseModel):
     """Milliseconds by stage; for a batch, the stage's time divided by its size."""
     release: str = ""
     """Release the answer came from."""
+    changes: int = 0
+    """Number of the last change of the catalogue (items withdrawn, re-tagged, added) that the answer knows."""
     generator: str = ""
     """Generator family that the probabilities are of: ``compact``, ``lm``."""
     notes: list[str] = Field(default_factory=list)

@@ -20,7 +20,7 @@ from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
-from recsys_core.errors import ReleaseError
+from recsys_core.errors import ReleaseError, UnknownItemError
 from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.generator.widths import BeamConfig
@@ -74,7 +74,17 @@ class Prepared(NamedTuple):
 class Recommender:
     """Answers requests from one release. Safe to share between threads: nothing changes after opening but caches.
 
-    Use :meth:`open`.
+    Use :meth:`open`. Items that the catalogue has withdrawn stay in histories and never come back, whatever is asked.
+
+    Args:
+        release: that was opened.
+        catalogue: its items, later facts and withdrawals included.
+        log: its interactions.
+        text: sentence encoder.
+        scorer: everything that scores.
+        store: vectors for the search.
+        generator: which family generates.
+        changes: number of the last change of the catalogue that is in here.
     """
 
     def __init__(
@@ -86,8 +96,10 @@ class Recommender:
         scorer: Scorer,
         store: VectorStore,
         generator: GeneratorName = "compact",
+        changes: int = 0,
         batching: BatchConfig | None = None,
     ) -> None:
+        self.changes = changes
         self.release = release
         self.catalogue = catalogue
         self.log = log
@@ -96,6 +108,7 @@ class Recommender:
         self.store = store
         self.generator = generator
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
+        self._batching = batching
         self._batcher: Batcher[Prepared, GenerateResult] | None = None
         if batching is not None and batching.size > 1:
             self._batcher = Batcher(self._answer_together, batching)
@@ -141,7 +154,7 @@ class Recommender:
             store = ChromaStore(catalogue, release.collection)
         else:
             store = ExactStore(catalogue, _vectors(release.text_vectors, len(catalogue)))
-        return cls(release, catalogue, log, encoder, scorer, store, generator, batching)
+        return cls(release, catalogue, log, encoder, scorer, store, generator, batching=batching)
 
     def with_generator(self, generator: GeneratorName) -> Recommender:
         """The same release answered by another family; the vector store is shared and stays this one's to close.
@@ -150,13 +163,31 @@ class Recommender:
             ReleaseError: the release has no such generator.
         """
         scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator, self.scorer.beam)
-        batching = None if self._batcher is None else self._batcher.config
-        return Recommender(self.release, self.catalogue, self.log, self.text, scorer, self.store, generator, batching)
+        return self._like(self.catalogue, scorer, generator, self.changes, self._batching)
 
     def joined(self, batching: BatchConfig) -> Recommender:
         """The same, with single requests of several threads joined; all is shared and stays this one's to close."""
+        return self._like(self.catalogue, self.scorer, self.generator, self.changes, batching)
+
+    def with_catalogue(self, catalogue: Catalogue, changes: int) -> Recommender:
+        """The same release, showing the same items with other facts or withdrawals.
+
+        Args:
+            catalogue: items in the same order.
+            changes: number of the last change that is in it.
+        """
+        return self._like(catalogue, self.scorer, self.generator, changes, self._batching)
+
+    def _like(
+        self,
+        catalogue: Catalogue,
+        scorer: Scorer,
+        generator: GeneratorName,
+        changes: int,
+        batching: BatchConfig | None,
+    ) -> Recommender:
         return Recommender(
-            self.release, self.catalogue, self.log, self.text, self.scorer, self.store, self.generator, batching
+            self.release, catalogue, self.log, self.text, scorer, self.store, generator, changes, batching
         )
 
     def recommend(self, requests: Sequence[GenerateRequest], model: ModelName = "sidra") -> list[GenerateResult]:
@@ -220,7 +251,8 @@ class Recommender:
                     timings_ms=shared,
                     release=self.release.id,
                     generator=self.generator,
-                    notes=[note] if narrowed else [],
+                    changes=self.changes,
+                    notes=[*self._notes(request), *([note] if narrowed else [])],
                 )
             )
         return results
@@ -244,14 +276,20 @@ class Recommender:
 
     def search(self, text: str, k: int = 10, where: ItemFilter | None = None) -> list[SearchHit]:
         """Items whose text means something near, best first."""
-        return self._hits(self.store.search(self.text.encode_texts([text])[0], k, where))
+        vector = self.text.encode_texts([text])[0]
+        if where is None and self.catalogue.offered.all():
+            return self._hits(self.store.search(vector, k))
+        # the store may know older facts than the catalogue: then it gets the rule worked out
+        return self._hits(self.store.search(vector, k, self._mask(where) if self.changes else where))
 
     def similar(self, item_id: str, k: int = 10) -> list[SearchHit]:
         """Items that resemble one item in text and behaviour, best first, itself left out."""
-        index = self.catalogue.index(item_id)
+        index = self._shown(item_id)
         likeness = self.scorer.item_vectors @ self.scorer.item_vectors[index]
-        likeness[index] = -np.inf
-        best = np.argsort(-likeness, kind="stable")[: min(k, len(self.catalogue) - 1)]
+        others = self.catalogue.offered.copy()
+        others[index] = False
+        rows = np.flatnonzero(others)
+        best = rows[np.argsort(-likeness[rows], kind="stable")[:k]]
         return self._hits([(self.catalogue.ids[int(i)], float(likeness[i])) for i in best])
 
     def evidence(self, item_id: str, request: GenerateRequest) -> Evidence:
@@ -259,10 +297,10 @@ class Recommender:
 
         Each of the newest history items is taken away in turn; what the item's served score loses is that one's part.
         """
-        index = self.catalogue.index(item_id)
+        index = self._shown(item_id)
         history = self.catalogue.indices(request.history)
         if request.anchors:
-            history = np.append(history, self.catalogue.indices(request.anchors))
+            history = np.append(history, self._anchors(request))
         tried = range(max(0, len(history) - ABLATED), len(history))
         variants = [history, *(np.delete(history, n) for n in tried)]
         scores, gain = self.scorer.score_item(index, variants, request.task, request.instruction)
@@ -273,7 +311,7 @@ class Recommender:
                 drop=round(float(scores[0] - without), 4),
             )
             for n, without in zip(tried, scores[1:], strict=True)
-            if scores[0] - without > 0.02 and history[n] != index
+            if scores[0] - without > 0.02 and history[n] != index and self.catalogue.offered[history[n]]
         ]
         causes.sort(key=lambda cause: -cause.drop)
         fields = request.filter.fields() if request.filter else set()
@@ -302,11 +340,12 @@ class Recommender:
 
     def _query(self, request: GenerateRequest) -> Query:
         history = self.catalogue.indices(request.history)
-        anchors = self.catalogue.indices(request.anchors)
+        anchors = self._anchors(request)
         avoid = self.catalogue.indices(request.avoid)
         out = [self.catalogue.indices(request.exclude), anchors, avoid]
         if request.exclude_history:
             out.append(history)
+        out.append(np.flatnonzero(~self.catalogue.offered))
         excluded = np.unique(np.concatenate(out))
         allowed = self._mask(request.filter).copy()
         allowed[excluded] = False
@@ -324,9 +363,29 @@ class Recommender:
             search=request.search,
         )
 
+    def _shown(self, item_id: str) -> int:
+        """Item index of an item that may be shown.
+
+        Raises:
+            UnknownItemError: no such item, or it is withdrawn.
+        """
+        if item_id not in self.catalogue:
+            raise UnknownItemError([item_id])
+        return self.catalogue.index(item_id)
+
+    def _anchors(self, request: GenerateRequest) -> NDArray[np.int64]:
+        """Items that the result should resemble, int64[a]; withdrawn ones are left out."""
+        anchors = self.catalogue.indices(request.anchors)
+        return anchors[self.catalogue.offered[anchors]]
+
+    def _notes(self, request: GenerateRequest) -> list[str]:
+        withdrawn = [item for item in request.anchors if item not in self.catalogue]
+        named = ", ".join(repr(item) for item in withdrawn)
+        return [f"{named}: withdrawn, so the list isn't made to resemble it"] if withdrawn else []
+
     def _mask(self, rule: ItemFilter | None) -> NDArray[np.bool_]:
         if rule is None:
-            return np.ones(len(self.catalogue), dtype=bool)
+            return self.catalogue.offered
         key = rule.key()
         mask = self._masks.get(key)
         if mask is None:
