@@ -108,7 +108,7 @@ class Recommender:
         self.store = store
         self.generator = generator
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
-        self._batching = batching
+        self.batching = batching
         self._batcher: Batcher[Prepared, GenerateResult] | None = None
         if batching is not None and batching.size > 1:
             self._batcher = Batcher(self._answer_together, batching)
@@ -163,7 +163,7 @@ class Recommender:
             ReleaseError: the release has no such generator.
         """
         scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator, self.scorer.beam)
-        return self._like(self.catalogue, scorer, generator, self.changes, self._batching)
+        return self._like(self.catalogue, scorer, generator, self.changes, self.batching)
 
     def joined(self, batching: BatchConfig) -> Recommender:
         """The same, with single requests of several threads joined; all is shared and stays this one's to close."""
@@ -176,7 +176,7 @@ class Recommender:
             catalogue: items in the same order.
             changes: number of the last change that is in it.
         """
-        return self._like(catalogue, self.scorer, self.generator, changes, self._batching)
+        return self._like(catalogue, self.scorer, self.generator, changes, self.batching)
 
     def _like(
         self,
