@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from app.failures import NotReady
 from app.metrics import Metrics
+from app.recommending import beam_config
 from app.settings import Settings
 from recsys_core.errors import ReleaseError, SidraError
 
@@ -210,13 +211,23 @@ class Runtime:
             stage.state, stage.detail = "ready", release.id
             stage.seconds = round(time.perf_counter() - begun, 3)
             # After the release is found: a missing one should be told at once, not after torch is loaded.
+            from recsys_core.serving.batching import BatchConfig
             from recsys_core.serving.live import LiveRecommender
             from recsys_core.serving.recommender import Recommender
 
             settings = self.settings
+            batching = BatchConfig(
+                size=settings.batch_size, window_ms=settings.batch_window_ms, lanes=settings.batch_lanes
+            )
 
             def opened(release: Release) -> Recommender:
-                return Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
+                return Recommender.open(
+                    release,
+                    vector_store=settings.vector_store,
+                    generator=settings.generator,
+                    beam=beam_config(settings),
+                    batching=batching,
+                )
 
             recommender = opened(release)
             if len(recommender.catalogue) != release.manifest.item_count:

@@ -66,6 +66,12 @@ class RecommendAnswer(BaseModel):
     """How many items the filter and the exclusions left."""
     cold_start: bool
     """True when there was no history."""
+    beam: int | None = None
+    """Width of the beam that was used; null for an exact search or a baseline."""
+    expanded: int | None = None
+    """Prefixes that an exact search expanded; null for a beam."""
+    batch: int = 1
+    """Requests that were answered together."""
     timings_ms: dict[str, float]
     """Milliseconds by stage."""
     release: str

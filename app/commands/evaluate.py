@@ -30,6 +30,7 @@ def register(cli: typer.Typer) -> None:
     bench.command("generate")(bench_generate)
     bench.command("api")(bench_api)
     bench.command("constraint")(bench_constraint)
+    bench.command("beams")(bench_beams)
     cli.add_typer(bench, name="bench")
 
 
@@ -224,6 +225,50 @@ def bench_api(
         bar = stack.enter_context(Bar())
         report = measure(addresses, api_key=settings.key, rounds=rounds, user=user, seed=seed, progress=bar)
     _tell(report, json_)
+
+
+def bench_beams(
+    users: Annotated[int | None, typer.Option(min=1, help="A random sample of so many users; default all.")] = None,
+    requests: Annotated[int, typer.Option(min=1, help="Single requests timed for each way.")] = 100,
+    train_epochs: Annotated[
+        int, typer.Option(min=0, help="Train the ordinary and the lazy decoder for so long, or take those kept; 0: no.")
+    ] = 0,
+    concurrency: Annotated[int, typer.Option(min=0, help="Threads that ask at once; 0 leaves that out.")] = 16,
+    seed: Seed = 0,
+    release: Annotated[str | None, typer.Option(help="Release to measure; default the current one.")] = None,
+    home: Home = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Narrow, growing and exact search, the lazy decoder, joined calls: what each loses and gains, with intervals."""
+    from app.commands.recommend import open_recommender
+    from app.settings import load_settings
+    from eval.bench.beams import bench_beams as measure
+
+    settings = load_settings(home=home)
+    recommender = open_recommender(settings, release)
+    try:
+        with Bar() as bar:
+            report = measure(
+                recommender,
+                settings.home,
+                users=users,
+                requests=requests,
+                epochs=train_epochs,
+                concurrency=concurrency,
+                seed=seed,
+                progress=bar,
+            )
+    finally:
+        recommender.close()
+    if json_:
+        typer.echo(report.to_json())
+        return
+    from eval.bench.beams_table import beams_table
+
+    console().print(beams_table(report))
+    for name, value in report.figures.items():
+        if ".c" in name:
+            say(f"{name} {value:g}")
 
 
 def bench_constraint(

@@ -35,7 +35,7 @@ def recommend(
     exclude: Annotated[list[str] | None, typer.Option(help="An item id that must not come; repeat.")] = None,
     like: Annotated[list[str] | None, typer.Option(help="An item id the list should resemble; repeat.")] = None,
     k: Annotated[int, typer.Option(min=1, max=500, help="How many items.")] = 10,
-    beam: Annotated[int, typer.Option(min=1, max=1000, help="Width of the search.")] = 20,
+    beam: Annotated[str, typer.Option(help="Width of the search, 1 to 1000; or `exact`, which misses nothing.")] = "20",
     generator: Annotated[
         str | None, typer.Option(help="compact, or lm in a release built with it; default SIDRA_GENERATOR.")
     ] = None,
@@ -64,7 +64,7 @@ def recommend(
             exclude=exclude or [],
             anchors=like or [],
             k=k,
-            beam=beam,
+            **search_of(beam),
             model=model,  # type: ignore[arg-type]
         )
     except ValidationError as error:
@@ -83,6 +83,20 @@ def recommend(
         _draw(result, recommender.catalogue.item_noun)
 
 
+def search_of(beam: str) -> dict[str, Any]:
+    """Fields of a request: a width, or an exact search.
+
+    Raises:
+        typer.BadParameter: neither a number nor `exact`.
+    """
+    if beam.strip().lower() == "exact":
+        return {"search": "exact"}
+    try:
+        return {"beam": int(beam)}
+    except ValueError:
+        raise typer.BadParameter(f"--beam is a number from 1 to 1000 or `exact`, not {beam!r}") from None
+
+
 def open_recommender(settings: Settings, release_id: str | None = None) -> Recommender:
     """The recommender of a release as it was built; :func:`with_changes` lays later changes over it.
 
@@ -93,9 +107,12 @@ def open_recommender(settings: Settings, release_id: str | None = None) -> Recom
 
     release = ReleaseStore(settings.home).open(release_id)
     # After the release is found: a missing one should be told at once, not after torch is loaded.
+    from app.recommending import beam_config
     from recsys_core.serving.recommender import Recommender
 
-    return Recommender.open(release, vector_store=settings.vector_store, generator=settings.generator)
+    return Recommender.open(
+        release, vector_store=settings.vector_store, generator=settings.generator, beam=beam_config(settings)
+    )
 
 
 def with_changes(recommender: Recommender) -> Recommender:
@@ -134,6 +151,8 @@ def _draw(result: RecommendAnswer, noun: str) -> None:
         table.add_row(str(place), item.item_id, item.title, *facts, f"{item.log_probability:.2f}")
     console().print(table)
     took = sum(result.timings_ms.values())
+    if result.expanded is not None:
+        say(f"exact: {result.expanded} prefixes expanded")
     say(f"{result.allowed} {noun} allowed, {took:.0f} ms, generator {result.generator}, release {result.release}")
 
 

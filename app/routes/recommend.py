@@ -26,4 +26,5 @@ async def recommend(body: RecommendBody, runtime: RuntimeDep) -> RecommendAnswer
     begun = time.perf_counter()
     result = await runtime.run(answer, recommender, body, feedback)
     runtime.metrics.recommend(body.model, time.perf_counter() - begun)
+    runtime.metrics.searched(body.beam, result.beam, result.batch)
     return result

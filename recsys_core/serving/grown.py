@@ -52,6 +52,7 @@ def grown(base: Recommender, catalogue: Catalogue, config: ColdConfig | None = N
         item_vectors=vectors.items,
         sids=known.index.sids(),
         serving=base.scorer.serving,
+        beam=base.scorer.beam,
     )
     log = dataclasses.replace(base.log, n_items=len(catalogue))
     store: VectorStore
@@ -59,7 +60,7 @@ def grown(base: Recommender, catalogue: Catalogue, config: ColdConfig | None = N
         store = ExactStore(catalogue, text)
     else:
         store = GrownStore(base.store, old, catalogue, text[old:])
-    return Recommender(release, catalogue, log, base.text, scorer, store)
+    return Recommender(release, catalogue, log, base.text, scorer, store, batching=base.batching)
 
 
 class GrownStore:

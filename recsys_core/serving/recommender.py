@@ -6,8 +6,9 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,14 @@ from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import ReleaseError, UnknownItemError
 from recsys_core.generator.fits import WordFits
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
+from recsys_core.generator.widths import BeamConfig
 from recsys_core.ranking.mix import ServingConfig
 from recsys_core.releases.added import release_content
 from recsys_core.releases.release import Release
+from recsys_core.serving.batching import BatchConfig, Batcher
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
 from recsys_core.serving.families import FamilySource, GeneratorName, open_family, serving_file
-from recsys_core.serving.scoring import Query, Scorer
+from recsys_core.serving.scoring import BASELINES, Query, Scorer
 from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
 
 ModelName = Literal[
@@ -59,6 +62,15 @@ class SearchHit(BaseModel):
     """Cosine between query and item, -1 to 1."""
 
 
+class Prepared(NamedTuple):
+    """A request in item indices, with what ranks it and what preparing cost."""
+
+    request: GenerateRequest
+    query: Query
+    model: ModelName
+    prepare_ms: float
+
+
 class Recommender:
     """Answers requests from one release. Safe to share between threads: nothing changes after opening but caches.
 
@@ -85,6 +97,7 @@ class Recommender:
         store: VectorStore,
         generator: GeneratorName = "compact",
         changes: int = 0,
+        batching: BatchConfig | None = None,
     ) -> None:
         self.changes = changes
         self.release = release
@@ -95,6 +108,10 @@ class Recommender:
         self.store = store
         self.generator = generator
         self._masks: OrderedDict[str, NDArray[np.bool_]] = OrderedDict()
+        self.batching = batching
+        self._batcher: Batcher[Prepared, GenerateResult] | None = None
+        if batching is not None and batching.size > 1:
+            self._batcher = Batcher(self._answer_together, batching)
 
     @classmethod
     def open(
@@ -105,6 +122,8 @@ class Recommender:
         threads: int | None = 1,
         text_config: TextEncoderConfig | None = None,
         generator: GeneratorName = "compact",
+        beam: BeamConfig | None = None,
+        batching: BatchConfig | None = None,
     ) -> Recommender:
         """Load a release.
 
@@ -116,6 +135,8 @@ class Recommender:
                 and steady beside a language model on the same cores.
             text_config: sentence encoder, when it isn't the default.
             generator: which family generates.
+            beam: widths by level and by load.
+            batching: how single requests of several threads are joined; each is answered alone when None.
 
         Raises:
             ReleaseError: a part is missing, damaged, or doesn't fit the others; the release has no such generator.
@@ -127,13 +148,13 @@ class Recommender:
         catalogue = Catalogue.load(release.catalogue)
         log = InteractionLog.load(release.interactions)
         encoder = TextEncoder(text_config)
-        scorer = _open_scorer(release, len(catalogue), encoder, generator)
+        scorer = _open_scorer(release, len(catalogue), encoder, generator, beam)
         store: VectorStore
         if vector_store == "chroma":
             store = ChromaStore(catalogue, release.collection)
         else:
             store = ExactStore(catalogue, _vectors(release.text_vectors, len(catalogue)))
-        return cls(release, catalogue, log, encoder, scorer, store, generator)
+        return cls(release, catalogue, log, encoder, scorer, store, generator, batching=batching)
 
     def with_generator(self, generator: GeneratorName) -> Recommender:
         """The same release answered by another family; the vector store is shared and stays this one's to close.
@@ -141,10 +162,12 @@ class Recommender:
         Raises:
             ReleaseError: the release has no such generator.
         """
-        scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator)
-        return Recommender(
-            self.release, self.catalogue, self.log, self.text, scorer, self.store, generator, self.changes
-        )
+        scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator, self.scorer.beam)
+        return self._like(self.catalogue, scorer, generator, self.changes, self.batching)
+
+    def joined(self, batching: BatchConfig) -> Recommender:
+        """The same, with single requests of several threads joined; all is shared and stays this one's to close."""
+        return self._like(self.catalogue, self.scorer, self.generator, self.changes, batching)
 
     def with_catalogue(self, catalogue: Catalogue, changes: int) -> Recommender:
         """The same release, showing the same items with other facts or withdrawals.
@@ -153,47 +176,85 @@ class Recommender:
             catalogue: items in the same order.
             changes: number of the last change that is in it.
         """
+        return self._like(catalogue, self.scorer, self.generator, changes, self.batching)
+
+    def _like(
+        self,
+        catalogue: Catalogue,
+        scorer: Scorer,
+        generator: GeneratorName,
+        changes: int,
+        batching: BatchConfig | None,
+    ) -> Recommender:
         return Recommender(
-            self.release, catalogue, self.log, self.text, self.scorer, self.store, self.generator, changes
+            self.release, catalogue, self.log, self.text, scorer, self.store, generator, changes, batching
         )
 
     def recommend(self, requests: Sequence[GenerateRequest], model: ModelName = "sidra") -> list[GenerateResult]:
-        """Answer a batch, one result a request, in order.
+        """Answer a batch, one result a request, in order. Where calls are joined, a single request shares its batch
+        with those of other threads.
 
         Args:
             requests: what is wanted.
             model: which ranking answers.
 
         Raises:
+            RequestError: an exact search is asked of a family that has none.
             UnknownItemError: an id that the catalogue doesn't have.
             FilterError: a filter that the catalogue can't answer.
         """
+        if len(requests) == 1 and self._batcher is not None:
+            with self._batcher.coming():
+                prepared = self._prepare(requests[0], model)
+            return [self._batcher.submit(prepared)]
         results: list[GenerateResult] = []
         for start in range(0, len(requests), BATCH):
-            batch = requests[start : start + BATCH]
-            started = time.perf_counter()
-            queries = [self._query(request) for request in batch]
-            prepared = (time.perf_counter() - started) * 1e3
-            lists, timings = self.scorer.rank(queries, model)
-            timings = {"prepare": prepared, **timings}
-            shared = {name: round(ms / len(batch), 4) for name, ms in timings.items()}
-            for request, query, items in zip(batch, queries, lists, strict=True):
-                allowed = int(query.allowed.sum())
-                for item in items:
-                    item.item_id = self.catalogue.ids[int(item.item_id)]
-                results.append(
-                    GenerateResult(
-                        items=items,
-                        exhausted=allowed < request.k,
-                        allowed=allowed,
-                        cold_start=not request.history and not request.anchors,
-                        timings_ms=shared,
-                        release=self.release.id,
-                        generator=self.generator,
-                        changes=self.changes,
-                        notes=self._notes(request),
-                    )
+            results += self._answer([self._prepare(request, model) for request in requests[start : start + BATCH]])
+        return results
+
+    def _prepare(self, request: GenerateRequest, model: ModelName) -> Prepared:
+        started = time.perf_counter()
+        query = self._query(request)
+        return Prepared(request, query, model, (time.perf_counter() - started) * 1e3)
+
+    def _answer_together(self, prepared: Sequence[Prepared], waiting: int) -> list[GenerateResult]:
+        """Requests of several callers; those of one ranking share a batch."""
+        results: dict[int, GenerateResult] = {}
+        for model in dict.fromkeys(p.model for p in prepared):
+            own = [n for n, p in enumerate(prepared) if p.model == model]
+            results |= zip(own, self._answer([prepared[n] for n in own], waiting), strict=True)
+        return [results[n] for n in range(len(prepared))]
+
+    def _answer(self, prepared: Sequence[Prepared], waiting: int = 0) -> list[GenerateResult]:
+        widths = [self.scorer.beam.under_load(p.request.beam, waiting) for p in prepared]
+        queries = [replace(p.query, beam=width) for p, width in zip(prepared, widths, strict=True)]
+        ranked = self.scorer.rank(queries, prepared[0].model)
+        timings = {"prepare": sum(p.prepare_ms for p in prepared), **ranked.timings}
+        shared = {name: round(ms / len(prepared), 4) for name, ms in timings.items()}
+        results = []
+        for number, (request, query, _, _) in enumerate(prepared):
+            allowed = int(query.allowed.sum())
+            by_beam = request.search == "beam" and prepared[0].model not in BASELINES
+            narrowed = by_beam and widths[number] < request.beam
+            note = f"{waiting} requests waited, so the beam was narrowed from {request.beam} to {widths[number]}"
+            for item in ranked.lists[number]:
+                item.item_id = self.catalogue.ids[int(item.item_id)]
+            results.append(
+                GenerateResult(
+                    items=ranked.lists[number],
+                    exhausted=allowed < request.k,
+                    allowed=allowed,
+                    cold_start=not request.history and not request.anchors,
+                    beam=widths[number] if by_beam else None,
+                    expanded=ranked.expanded[number],
+                    batch=len(prepared),
+                    timings_ms=shared,
+                    release=self.release.id,
+                    generator=self.generator,
+                    changes=self.changes,
+                    notes=[*self._notes(request), *([note] if narrowed else [])],
                 )
+            )
         return results
 
     def history(self, user_id: str, limit: int | None = None) -> list[str] | None:
@@ -299,6 +360,7 @@ class Recommender:
             avoid=avoid,
             k=request.k,
             beam=request.beam,
+            search=request.search,
         )
 
     def _shown(self, item_id: str) -> int:
@@ -334,7 +396,9 @@ class Recommender:
         return mask
 
 
-def _open_scorer(release: Release, n_items: int, encoder: TextEncoder, generator: GeneratorName) -> Scorer:
+def _open_scorer(
+    release: Release, n_items: int, encoder: TextEncoder, generator: GeneratorName, beam: BeamConfig | None
+) -> Scorer:
     # first of all: a release that lacks the generator should say so at once
     serving = _serving(serving_file(generator, release))
     index = ConstraintIndex.load(release.index)
@@ -353,6 +417,7 @@ def _open_scorer(release: Release, n_items: int, encoder: TextEncoder, generator
         item_vectors=_vectors(release.item_vectors, n_items),
         sids=sids,
         serving=serving,
+        beam=beam,
     )
 
 
