@@ -34,6 +34,8 @@ class AgentContext:
     """What the turn may still spend on the language model."""
     release: str = ""
     """Id of the release."""
+    changes: int = 0
+    """Number of the last change of the catalogue that this turn knows."""
     thread_id: str = ""
     """Thread of the turn."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,32 @@ class ThreadHistory(BaseModel):
     """True when the last turn broke off and will be finished before the next one."""
 
 
+@dataclass(frozen=True)
+class View:
+    """What one turn knows of the catalogue, from its first word to its last.
+
+    Attributes:
+        recommender: the release that answers, its catalogue as it was when the turn began.
+        titles: of the items that may be named.
+        understanding: rules for this catalogue.
+    """
+
+    recommender: Recommends
+    titles: TitleIndex
+    understanding: RuleUnderstanding
+
+    @classmethod
+    def of(cls, recommender: Recommends, before: View | None = None) -> View:
+        """A view of a recommender; titles that were read for the one before are used again if they are the same."""
+        catalogue = recommender.catalogue
+        if before is not None and before.recommender.catalogue.frame is catalogue.frame:
+            titles = before.titles
+        else:
+            titles = make_title_index(recommender)
+        titles = titles.offering(catalogue.offered)
+        return cls(recommender, titles, RuleUnderstanding(catalogue, titles))
+
+
 class ConversationService:
     """Conversations about one release.
 
@@ -62,28 +89,38 @@ class ConversationService:
         llm: the language model; started and closed by its owner.
         state_dir: folder of `conversations.sqlite` (checkpoints) and `users.sqlite` (threads, thumbs, seen items).
         config: limits.
+        current: the release with its catalogue as it is now, asked once a turn; always ``recommender`` when None.
 
     Use `start` and `close`, or `async with`.
     """
 
     def __init__(
-        self, recommender: Recommends, llm: ChatModel, state_dir: Path, config: ConversationConfig | None = None
+        self,
+        recommender: Recommends,
+        llm: ChatModel,
+        state_dir: Path,
+        config: ConversationConfig | None = None,
+        *,
+        current: Callable[[], Recommends] | None = None,
     ) -> None:
-        self.recommender = recommender
+        self._current = current or (lambda: recommender)
         self.llm = llm
         self.config = config or ConversationConfig()
         self._state_dir = state_dir
         self._database = Database(state_dir / "users.sqlite")
         self._registry = ThreadRegistry(self._database)
         self.feedback = FeedbackStore(self._database)
-        catalogue = recommender.catalogue
-        self._titles = make_title_index(recommender)
-        self._understanding = RuleUnderstanding(catalogue, self._titles)
+        self._known = View.of(recommender)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connection: aiosqlite.Connection | None = None
         self._graph: Graph | None = None
         self._saver: AsyncSqliteSaver | None = None
+
+    @property
+    def recommender(self) -> Recommends:
+        """The release as the newest turn knows it."""
+        return self._known.recommender
 
     async def start(self) -> None:
         """Open the checkpoints.
@@ -112,8 +149,15 @@ class ConversationService:
         self._tasks.add(warming)
         warming.add_done_callback(self._tasks.discard)
 
+    def _view(self) -> View:
+        """The catalogue as it is now; may have to read new titles."""
+        recommender, known = self._current(), self._known
+        if known.recommender is not recommender:
+            self._known = known = View.of(recommender, known)
+        return known
+
     def _prompt_prefixes(self) -> list[list[PromptMessage]]:
-        catalogue, roles = self.recommender.catalogue, self._understanding.roles
+        catalogue, roles = self._known.recommender.catalogue, self._known.understanding.roles
         return [
             prefix("intent", noun=catalogue.item_noun, kinds=kinds_of(catalogue, roles)),
             prefix("respond", noun=catalogue.item_noun),
@@ -170,8 +214,9 @@ class ConversationService:
             FilterError: before the first event: the filter names an unknown field.
         """
         clean = clean_message(message, self.config.max_message_chars)
+        view = await asyncio.to_thread(self._view)
         if filter is not None:
-            filter.mask(self.recommender.catalogue)
+            filter.mask(view.recommender.catalogue)
         if thread_id is None:
             thread_id = self._registry.create(user_id, _title(clean))
             replay = [str(m.get("content", "")) for m in earlier if m.get("role") == "user"]
@@ -189,7 +234,7 @@ class ConversationService:
             "steps": [],
         }
         task = asyncio.create_task(
-            self._guarded(runner, lock, inputs, replay[-self.config.replay_turns :] if replay else [])
+            self._guarded(runner, lock, inputs, replay[-self.config.replay_turns :] if replay else [], view)
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -210,7 +255,7 @@ class ConversationService:
         lock = await self._lock(thread_id)
         try:
             return await TurnRunner(self._ready(), self._registry, thread_id, asyncio.Queue()).finish_pending(
-                self._context(thread_id)
+                self._context(thread_id, await asyncio.to_thread(self._view))
             )
         finally:
             lock.release()
@@ -220,16 +265,19 @@ class ConversationService:
         return await asyncio.to_thread(self._registry.of, user_id)
 
     async def history(self, thread_id: str, user_id: str) -> ThreadHistory:
-        """The messages of a thread.
+        """The messages of a thread, without cards of items that are gone.
 
         Raises:
             ThreadNotFound: no such thread of this user.
         """
         info = self._registry.check(thread_id, user_id)
         snapshot = await self._ready().aget_state({"configurable": {"thread_id": thread_id}})
-        return ThreadHistory(
-            id=info.id, title=info.title, messages=snapshot.values.get("messages", []), pending=bool(snapshot.next)
-        )
+        catalogue = (await asyncio.to_thread(self._view)).recommender.catalogue
+        messages = [
+            message.model_copy(update={"slate": [card for card in message.slate if card.item_id in catalogue]})
+            for message in snapshot.values.get("messages", [])
+        ]
+        return ThreadHistory(id=info.id, title=info.title, messages=messages, pending=bool(snapshot.next))
 
     async def delete_thread(self, thread_id: str, user_id: str) -> None:
         """Forget a thread and its checkpoints.
@@ -252,13 +300,12 @@ class ConversationService:
         await asyncio.to_thread(self.feedback.delete, user_id)
 
     async def _guarded(
-        self, runner: TurnRunner, lock: asyncio.Lock, inputs: ConversationState, replay: list[str]
+        self, runner: TurnRunner, lock: asyncio.Lock, inputs: ConversationState, replay: list[str], view: View
     ) -> None:
         """One turn as a task of its own: a client that goes away can't leave the thread locked or half-written."""
         try:
-            await runner.run(
-                self._context(runner.thread_id), inputs, replay, self._context(runner.thread_id, quiet=True)
-            )
+            context, quiet = (self._context(runner.thread_id, view, quiet=quiet) for quiet in (False, True))
+            await runner.run(context, inputs, replay, quiet)
             await self._prune(runner.thread_id)
         finally:
             lock.release()
@@ -275,18 +322,19 @@ class ConversationService:
             raise ThreadBusy(thread_id, self.config.busy_seconds) from None
         return lock
 
-    def _context(self, thread_id: str, *, quiet: bool = False) -> AgentContext:
+    def _context(self, thread_id: str, view: View, *, quiet: bool = False) -> AgentContext:
         config = self.config
-        release = getattr(self.recommender, "release", None)
+        release = getattr(view.recommender, "release", None)
         return AgentContext(
-            recommender=self.recommender,
+            recommender=view.recommender,
             llm=NoChatModel() if quiet else self.llm,
             feedback=self.feedback,
-            understanding=self._understanding,
-            titles=self._titles,
+            understanding=view.understanding,
+            titles=view.titles,
             config=config,
             budget=TurnBudget(calls=config.llm_calls, tokens=config.llm_tokens, seconds=config.llm_seconds),
             release=str(getattr(release, "id", "")),
+            changes=int(getattr(view.recommender, "changes", 0)),
             thread_id=thread_id,
         )
 

@@ -22,6 +22,8 @@ class StartEvent(BaseModel):
     """Number of the turn in its thread, from 1."""
     release: str
     """Release that answers."""
+    changes: int = 0
+    """Number of the last change of the catalogue that the turn knows."""
 
 
 class StepEvent(BaseModel):
@@ -92,6 +94,8 @@ class EndEvent(BaseModel):
     """Milliseconds by node, `total`, and `first_slate` and `first_token` where there was one."""
     release: str = ""
     """Release that answered."""
+    changes: int = 0
+    """Number of the last change of the catalogue that the answer knows."""
     llm: str = "none"
     """Language model that wrote the text; `none` when rules did."""
 

@@ -138,9 +138,7 @@ def _count(
     catalogue: Catalogue,
 ) -> int:
     rule = rule_of(without(request, dropped).wishes, page_filter, catalogue)
-    if rule is None:
-        return len(catalogue) - len(set(excluded))
-    mask = rule.mask(catalogue).copy()
+    mask = (catalogue.offered if rule is None else rule.mask(catalogue)).copy()
     mask[catalogue.indices(excluded)] = False
     return int(mask.sum())
 

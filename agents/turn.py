@@ -60,13 +60,15 @@ class TurnRunner:
                 turn = await self._number()
                 await self._drain({**inputs, "message": message, "turn": turn}, quiet, heard=False)
             turn = await self._number()
-            self.queue.put_nowait(StartEvent(thread_id=self.thread_id, turn=turn, release=context.release))
+            self.queue.put_nowait(
+                StartEvent(thread_id=self.thread_id, turn=turn, release=context.release, changes=context.changes)
+            )
             context.budget.start()
             timings = await self._drain({**inputs, "turn": turn}, context, heard=True)
             snapshot = await self._graph.aget_state(self._config)
             timings["total"] = round((time.perf_counter() - started) * 1000, 3)
             await asyncio.to_thread(self._registry.touch, self.thread_id, turn)
-            self.queue.put_nowait(self._end(snapshot, timings))
+            self.queue.put_nowait(self._end(snapshot, timings, context.changes))
         except asyncio.CancelledError:
             await asyncio.shield(self._close_turn(turn, "stopped", "the answer was stopped"))
             raise
@@ -115,7 +117,7 @@ class TurnRunner:
                 self.queue.put_nowait(event)
         return timings
 
-    def _end(self, snapshot: StateSnapshot, timings: dict[str, float]) -> EndEvent:
+    def _end(self, snapshot: StateSnapshot, timings: dict[str, float], changes: int) -> EndEvent:
         outcome = snapshot.values["outcome"]
         return EndEvent(
             thread_id=self.thread_id,
@@ -127,6 +129,7 @@ class TurnRunner:
             cold_start=outcome.cold_start,
             timings_ms=timings,
             release=outcome.release,
+            changes=changes,
             llm=outcome.llm,
         )
 

@@ -43,7 +43,18 @@ cli = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _name in ("run", "data", "recommend", "chat", "serve", "serve_generator", "releases", "evaluate", "doctor"):
+for _name in (
+    "run",
+    "data",
+    "recommend",
+    "chat",
+    "serve",
+    "serve_generator",
+    "releases",
+    "items",
+    "evaluate",
+    "doctor",
+):
     import_module(f"app.commands.{_name}").register(cli)
 
 

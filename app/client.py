@@ -15,6 +15,7 @@ import httpx
 
 Json = dict[str, Any]
 _QUICK = httpx.Timeout(10.0, connect=3.0)
+_CHANGE = httpx.Timeout(120.0, connect=3.0)
 _TURN = httpx.Timeout(90.0, connect=3.0)
 
 
@@ -127,6 +128,35 @@ class SidraClient:
         """One item."""
         return self._json("GET", f"/v1/items/{_path(item_id)}")
 
+    # --- changing the catalogue ---
+
+    def withdraw(self, items: Sequence[str]) -> Json:
+        """Show items no more."""
+        return self._change("POST", "/v1/items/withdraw", {"items": list(items)})
+
+    def restore(self, items: Sequence[str]) -> Json:
+        """Show withdrawn items again."""
+        return self._change("POST", "/v1/items/restore", {"items": list(items)})
+
+    def retag(self, item_id: str, attributes: Json) -> Json:
+        """Change facts of an item; None takes a value away."""
+        return self._change("PATCH", f"/v1/items/{_path(item_id)}", {"attributes": attributes})
+
+    def add_items(self, items: Sequence[Json]) -> Json:
+        """Add items."""
+        return self._change("POST", "/v1/items", {"items": list(items)})
+
+    def changes(self) -> Json:
+        """The last change, and what is withdrawn or not merged yet."""
+        return self._json("GET", "/v1/items/changes")
+
+    def merge_changes(self) -> Json:
+        """Begin to merge new and re-tagged items into a new release."""
+        return self._change("POST", "/v1/items/merge", {})
+
+    def _change(self, method: str, path: str, body: Json) -> Json:
+        return self._json(method, path, json=body, timeout=_CHANGE)
+
     # --- users ---
 
     def feedback(self, user_id: str, item_id: str, value: int, thread_id: str | None = None) -> Json:
@@ -221,7 +251,7 @@ class SidraClient:
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
         response = self._send(method, path, **options)
-        if response.status_code != 200:
+        if not response.is_success:
             raise _failure(response)
         body: Json = response.json()
         return body

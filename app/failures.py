@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from recsys_core.errors import FilterError, SidraError, UnknownItemError
+from recsys_core.errors import FilterError, RequestError, SidraError, UnknownItemError
 
 logger = logging.getLogger("sidra.api")
 
@@ -104,6 +104,8 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 async def _sidra_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, FilterError):
         return error_response(422, "invalid_filter", str(error), "filter")
+    if isinstance(error, RequestError):
+        return error_response(422, "invalid_request", str(error))
     if isinstance(error, UnknownItemError):
         # An id in the path is a missing page; an id inside a body is a mistake in that body.
         in_path = "item_id" in request.path_params

@@ -23,6 +23,19 @@ class Metrics:
         self._recommend = Histogram(
             "sidra_recommend_seconds", "Time of one recommend call", ["model"], buckets=_FAST, registry=self.registry
         )
+        self._beam = Histogram(
+            "sidra_beam_width",
+            "Width of the beams used",
+            buckets=(1, 5, 10, 20, 35, 50, 100, 200, 500, 1000),
+            registry=self.registry,
+        )
+        self._narrowed = Counter("sidra_beams_narrowed_total", "Beams narrowed under load", registry=self.registry)
+        self._batch = Histogram(
+            "sidra_recommend_batch",
+            "Requests answered together, as each of them met it",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
+        )
         self._turns = Counter("sidra_turns_total", "Conversation turns", ["outcome"], registry=self.registry)
         self._first_cards = Histogram(
             "sidra_first_cards_seconds", "Time to the first cards of a turn", buckets=_SLOW, registry=self.registry
@@ -42,6 +55,14 @@ class Metrics:
     def recommend(self, model: str, seconds: float) -> None:
         """One call of the recommender."""
         self._recommend.labels(model).observe(seconds)
+
+    def searched(self, asked: int, beam: int | None, batch: int) -> None:
+        """How one call of the recommender was searched: the beam asked for and used, and the size of its batch."""
+        self._batch.observe(batch)
+        if beam is not None:
+            self._beam.observe(beam)
+            if beam < asked:
+                self._narrowed.inc()
 
     def turn(self, outcome: str) -> None:
         """One finished turn: ok, degraded, error or cancelled."""

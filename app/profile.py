@@ -86,7 +86,8 @@ def describe(recommender: Recommender, user_id: str, feedback: dict[str, int]) -
         feedback: thumbs by item id, -1 or 1, oldest first.
     """
     catalogue = recommender.catalogue
-    history = recommender.history(user_id) or []
+    # what was withdrawn since isn't named
+    history = [item for item in recommender.history(user_id) or [] if item in catalogue]
     ratings = recommender.ratings(user_id) if history else {}
     up = [item for item, value in reversed(feedback.items()) if value > 0 and item in catalogue]
     down = [item for item, value in reversed(feedback.items()) if value < 0 and item in catalogue]

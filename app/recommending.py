@@ -9,6 +9,7 @@ from recsys_core.generator.protocol import GenerateRequest
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from recsys_core.generator.widths import BeamConfig
     from recsys_core.serving.families import Servers
     from recsys_core.serving.recommender import Recommender
 
@@ -78,10 +79,21 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         exhausted=result.exhausted,
         allowed=result.allowed,
         cold_start=result.cold_start,
+        beam=result.beam,
+        expanded=result.expanded,
+        batch=result.batch,
         timings_ms=result.timings_ms,
         release=result.release,
+        changes=result.changes,
         generator=result.generator,
         degraded=result.degraded,
         degraded_reason=result.degraded_reason,
         notes=notes + result.notes,
     )
+
+
+def beam_config(settings: Settings) -> BeamConfig:
+    """Widths of beams by level and by load."""
+    from recsys_core.generator.widths import BeamConfig
+
+    return BeamConfig(growth=settings.beam_growth, calm=settings.beam_calm, floor=settings.beam_floor)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from app.failures import NotReady
 from app.metrics import Metrics
+from app.recommending import beam_config, generator_servers
 from app.settings import Settings
 from recsys_core.errors import ReleaseError, SidraError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from agents.conversation import ConversationService
     from agents.llm.protocol import ChatModel
     from agents.llm.settings import LLMSettings
+    from recsys_core.releases.release import Release
+    from recsys_core.serving.live import LiveRecommender
     from recsys_core.serving.recommender import Recommender
 
 logger = logging.getLogger("sidra.runtime")
@@ -55,7 +58,7 @@ class Runtime:
         self.turns = asyncio.Semaphore(settings.max_turns)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="recommend")
         self._waiting = 0
-        self._recommender: Recommender | None = None
+        self._live: LiveRecommender | None = None
         self._llm: ChatModel | None = None
         self._conversations: ConversationService | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -67,15 +70,34 @@ class Runtime:
         return settled and all(self.stages[name].state == "ready" for name in NEEDED)
 
     @property
-    def recommender(self) -> Recommender:
-        """The open release's recommender.
+    def live(self) -> LiveRecommender:
+        """The open release and the changes of its catalogue.
 
         Raises:
             NotReady: it is still loading or can't be loaded.
         """
-        if self._recommender is None or self.stages["recommender"].state != "ready":
+        if self._live is None or self.stages["recommender"].state != "ready":
             raise NotReady(self.sentence())
-        return self._recommender
+        return self._live
+
+    @property
+    def recommender(self) -> Recommender:
+        """The open release with its catalogue as it is now; may have to read what another process changed.
+
+        Raises:
+            NotReady: it is still loading or can't be loaded.
+        """
+        return self.live.current()
+
+    async def snapshot(self) -> Recommender:
+        """The open release with its catalogue as it is now; a request takes it once and keeps it.
+
+        Raises:
+            NotReady: it is still loading or can't be loaded.
+        """
+        live = self.live
+        # what another process changed may take a moment to read, and the loop has others to serve
+        return await self.run(live.current) if live.behind() else live.current()
 
     @property
     def conversations(self) -> ConversationService:
@@ -140,8 +162,8 @@ class Runtime:
             await self._llm.aclose()
         # A thread that is still opening the release can't be interrupted; what it opened is closed after it ends.
         await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
-        if self._recommender is not None:
-            self._recommender.close()
+        if self._live is not None:
+            await asyncio.to_thread(self._live.close)
 
     async def _load(self) -> None:
         # The model reads its weights in another process while this one opens the release.
@@ -175,7 +197,7 @@ class Runtime:
         stage.seconds = round(time.perf_counter() - begun, 3)
 
     async def _open_recommender(self) -> None:
-        def open_release() -> Recommender:
+        def open_release() -> LiveRecommender:
             from recsys_core.releases.store import ReleaseStore
 
             stage = self.stages["release"]
@@ -189,16 +211,26 @@ class Runtime:
             stage.state, stage.detail = "ready", release.id
             stage.seconds = round(time.perf_counter() - begun, 3)
             # After the release is found: a missing one should be told at once, not after torch is loaded.
-            from app.recommending import generator_servers
+            from recsys_core.serving.batching import BatchConfig
+            from recsys_core.serving.live import LiveRecommender
             from recsys_core.serving.recommender import Recommender
 
             settings = self.settings
-            recommender = Recommender.open(
-                release,
-                vector_store=settings.vector_store,
-                generator=settings.generator,
-                servers=generator_servers(settings),
+            batching = BatchConfig(
+                size=settings.batch_size, window_ms=settings.batch_window_ms, lanes=settings.batch_lanes
             )
+
+            def opened(release: Release) -> Recommender:
+                return Recommender.open(
+                    release,
+                    vector_store=settings.vector_store,
+                    generator=settings.generator,
+                    beam=beam_config(settings),
+                    servers=generator_servers(settings),
+                    batching=batching,
+                )
+
+            recommender = opened(release)
             if len(recommender.catalogue) != release.manifest.item_count:
                 raise ReleaseError(
                     f"release {release.id} names {release.manifest.item_count} items and holds "
@@ -206,9 +238,9 @@ class Runtime:
                 )
             recommender.warm()
             self.stages["recommender"].detail = f"generator {recommender.generator}"
-            return recommender
+            return LiveRecommender(recommender, merge_after=settings.merge_after, reopen=opened)
 
-        self._recommender = await self.run(open_release)
+        self._live = await self.run(open_release)
 
     async def _open_conversations(self) -> None:
         from agents.conversation import ConversationConfig, ConversationService
@@ -220,11 +252,14 @@ class Runtime:
             from agents.llm.none import NoChatModel
 
             self._llm = llm = NoChatModel()
-        assert self._recommender is not None
+        assert self._live is not None
         config = ConversationConfig(max_message_chars=self.settings.message_chars)
         folder = self.settings.home / "conversations"
         # It reads the whole catalogue for its index of titles, which would hold up /healthz.
-        service = await asyncio.to_thread(ConversationService, self._recommender, llm, folder, config)
+        live = self._live
+        service = await asyncio.to_thread(
+            lambda: ConversationService(live.current(), llm, folder, config, current=live.current)
+        )
         await service.start()
         self._conversations = service
 

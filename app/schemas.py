@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from recsys_core.catalog.changes import MAX_ADDED, MAX_ITEMS, NewItem
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.items import AttributeValue, FieldSpec
 from recsys_core.generator.protocol import GenerateRequest, ScoredItem
@@ -65,10 +66,18 @@ class RecommendAnswer(BaseModel):
     """How many items the filter and the exclusions left."""
     cold_start: bool
     """True when there was no history."""
+    beam: int | None = None
+    """Width of the beam that was used; null for an exact search or a baseline."""
+    expanded: int | None = None
+    """Prefixes that an exact search expanded; null for a beam."""
+    batch: int = 1
+    """Requests that were answered together."""
     timings_ms: dict[str, float]
     """Milliseconds by stage."""
     release: str
     """Release the answer came from."""
+    changes: int
+    """Number of the last change of the catalogue that the answer knows."""
     generator: str
     """Generator family that the probabilities are of: `compact`, `lm` or `vllm`."""
     degraded: bool = False
@@ -157,6 +166,27 @@ class FeedbackBody(Strict):
     """Conversation it was given in."""
 
 
+class ItemsBody(Strict):
+    """`POST /v1/items/withdraw` and `/v1/items/restore`."""
+
+    items: Annotated[list[Name], Field(min_length=1, max_length=MAX_ITEMS)]
+    """Ids; all of them or none."""
+
+
+class AddBody(Strict):
+    """`POST /v1/items`."""
+
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ADDED)]
+    """New items; all of them or none."""
+
+
+class RetagBody(Strict):
+    """`PATCH /v1/items/{id}`."""
+
+    attributes: Annotated[dict[str, AttributeValue | None], Field(min_length=1, max_length=200)]
+    """Field -> new value; null takes the value away. Fields that aren't named stay as they are."""
+
+
 class ItemOut(BaseModel):
     """One item of the catalogue."""
 
@@ -189,8 +219,10 @@ class InfoOut(BaseModel):
     """What it was built from."""
     item_noun: str
     """What the items are called."""
+    changes: int
+    """Number of the last change of the catalogue."""
     items: int
-    """How many there are."""
+    """How many may be shown."""
     users: int
     """How many users have a history."""
     fields: list[FieldSpec]

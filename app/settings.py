@@ -73,8 +73,20 @@ class Settings(BaseSettings):
     """`vllm`: longest wait for one answer of a server."""
     vector_store: Literal["chroma", "exact"] = "exact"
     """Index behind the item search."""
-    workers: int = Field(default=2, ge=1, le=64)
-    """Recommender calls that may run at the same time."""
+    beam_growth: float = Field(default=1.0, ge=1, le=8)
+    """A beam is that much narrower at each level before the last one of prefixes; 1 is as wide everywhere."""
+    beam_calm: int = Field(default=0, ge=0)
+    """Waiting requests from which beams are narrowed in proportion, and `notes` say so; 0 never narrows."""
+    beam_floor: int = Field(default=5, ge=1, le=1000)
+    """Load narrows no beam below this."""
+    batch_size: int = Field(default=32, ge=1, le=64)
+    """Concurrent requests answered together at most; 1 answers each alone."""
+    batch_window_ms: float = Field(default=2.0, ge=0, le=100)
+    """How long a batch waits for others, when others are about."""
+    batch_lanes: int = Field(default=1, ge=1, le=16)
+    """Batches at work at the same time."""
+    workers: int = Field(default=16, ge=1, le=64)
+    """Recommender calls that may be under way at the same time; those that meet are answered together."""
     max_waiting: int = Field(default=128, ge=1)
     """Recommender calls that may wait for a worker; more are refused with 503."""
     max_turns: int = Field(default=32, ge=1)
@@ -83,6 +95,8 @@ class Settings(BaseSettings):
     """Largest request body."""
     message_chars: int = Field(default=4000, ge=1)
     """Longest message of a conversation."""
+    merge_after: int = Field(default=200, ge=0)
+    """So many new and re-tagged items are merged into a new release in the background; 0: only when asked."""
     max_k: int = Field(default=100, ge=1, le=500)
     """Most items one answer may hold."""
 

@@ -42,6 +42,14 @@ class UnknownItemError(SidraError):
         super().__init__(f"unknown item id {shown}; see `GET /v1/items/search` for ids that exist")
 
 
+class RequestError(SidraError):
+    """A request that this release or generator can't answer as asked; the message names the field."""
+
+
+class TakenItemError(DataError):
+    """A new item with the id of one that is there."""
+
+
 class FilterError(SidraError):
     """A filter that names a field or compares a value in a way the catalogue can't answer.
 

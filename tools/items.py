@@ -181,14 +181,15 @@ def link_title(args: LinkArguments, context: ToolContext) -> Hits:
 def catalogue_facts(args: FactsArguments, context: ToolContext) -> CatalogueFacts:
     """Fields of the catalogue with their kinds, ranges and most frequent values."""
     catalogue = context.recommender.catalogue
-    return CatalogueFacts(item_noun=catalogue.item_noun, items=len(catalogue), fields=list(catalogue.fields.values()))
+    items = int(np.count_nonzero(catalogue.offered))
+    return CatalogueFacts(item_noun=catalogue.item_noun, items=items, fields=list(catalogue.fields.values()))
 
 
 @registry.tool
 def count_items(args: CountArguments, context: ToolContext) -> Count:
     """How many items a rule leaves."""
     catalogue = context.recommender.catalogue
-    allowed = args.filter.mask(catalogue) if args.filter else np.ones(len(catalogue), dtype=bool)
+    allowed = args.filter.mask(catalogue) if args.filter else catalogue.offered
     if args.exclude:
         allowed = allowed.copy()
         allowed[catalogue.indices(args.exclude)] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import unicodedata
 from collections import defaultdict
@@ -135,14 +136,26 @@ class TitleIndex:
         self.forms = frozenset(self._forms)
         """All plain forms of all titles."""
         self.longest = max((form.count(" ") + 1 for form in self._forms), default=0)
+        self._offered: NDArray[np.bool_] | None = None
+
+    def offering(self, offered: NDArray[np.bool_]) -> TitleIndex:
+        """The same titles, of which only some may be linked to.
+
+        Args:
+            offered: bool[n_items], False for items that are withdrawn.
+        """
+        other = copy.copy(self)
+        other._offered = None if offered.all() else offered
+        return other
 
     def exact(self, text: str, year: int | None = None) -> TitleMatch | None:
         """The item whose title, alias or head is this text, or None."""
         form = plain(text)
         for confidence, table in ((1.0, self._exact), (0.95, self._heads)):
             for variant in dict.fromkeys((form, without_article(form))):
-                if variant in table:
-                    return self._match(self._pick(table[variant], year), confidence)
+                items = self._linkable(table.get(variant, []))
+                if items:
+                    return self._match(self._pick(items, year), confidence)
         return None
 
     def link(self, text: str, limit: int = 5) -> list[TitleMatch]:
@@ -168,9 +181,13 @@ class TitleIndex:
         bare = without_article(form)
         if len(bare) < 3:
             return []
+        # among all that are near enough, where some must be passed over
+        most = limit if self._offered is None else None
+        near = process.extract(bare, self._forms, scorer=fuzz.ratio, limit=most, score_cutoff=70)
         matches = [
-            self._match(self._pick((self._exact.get(other) or self._heads[other]), year), score / 100 * 0.98)
-            for other, score, _ in process.extract(bare, self._forms, scorer=fuzz.ratio, limit=limit, score_cutoff=70)
+            self._match(self._pick(items, year), score / 100 * 0.98)
+            for other, score, _ in near
+            if (items := self._linkable(self._exact.get(other) or self._heads[other]))
         ]
         words = set(bare.split())
         if len(words) >= 2:
@@ -178,9 +195,13 @@ class TitleIndex:
             for other in self._forms:
                 if words <= set(other.split()) and other != bare:
                     share = len(bare) / len(other)
-                    index = self._pick(self._exact.get(other) or self._heads[other], year)
-                    matches.append(self._match(index, min(0.93, 0.78 + 0.25 * share)))
+                    items = self._linkable(self._exact.get(other) or self._heads[other])
+                    if items:
+                        matches.append(self._match(self._pick(items, year), min(0.93, 0.78 + 0.25 * share)))
         return matches
+
+    def _linkable(self, items: list[int]) -> list[int]:
+        return items if self._offered is None else [item for item in items if self._offered[item]]
 
     def _pick(self, items: list[int], year: int | None) -> int:
         if year is not None and self._years is not None:

@@ -10,6 +10,7 @@ from agents.cards import first_reason, join_words, sentence, spoken_title
 from agents.context import AgentContext
 from agents.events import SlateEvent
 from agents.intent import Act
+from agents.merging import prune
 from agents.nodes.recommend import tool_arguments
 from agents.nodes.step import emit, step
 from agents.request import satisfies
@@ -48,7 +49,8 @@ async def explain(state: ConversationState, context: AgentContext) -> tuple[dict
 async def _about_items(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     because: dict[str, str] = {}
     tools = context.tools(state["user_id"])
-    request = state.get("request") or WorkingRequest()
+    # it is older than this turn, and what it names may be gone
+    request = prune(state.get("request") or WorkingRequest(), context.catalogue, context.catalogue.fields)
     for item_id in state["intent"].items[:3]:
         item = registry.invoke("item_details", ItemArguments(item_id=item_id), Item, tools)
         if state["intent"].act is Act.about:

@@ -92,6 +92,7 @@ def _undo(
     previous = earlier[-1]
     taken_back = [item for item in (scene.request.seen if scene.request else []) if item not in previous.seen]
     context.feedback.unmark_seen(state["user_id"], taken_back)
+    previous = prune(previous, context.catalogue, context.catalogue.fields)
     return {"intent": intent, "request": previous, "shown": [], "focus": "", "earlier_requests": earlier[:-1]}
 
 

@@ -30,6 +30,7 @@ def register(cli: typer.Typer) -> None:
     bench.command("generate")(bench_generate)
     bench.command("api")(bench_api)
     bench.command("constraint")(bench_constraint)
+    bench.command("beams")(bench_beams)
     cli.add_typer(bench, name="bench")
 
 
@@ -226,6 +227,50 @@ def bench_api(
     _tell(report, json_)
 
 
+def bench_beams(
+    users: Annotated[int | None, typer.Option(min=1, help="A random sample of so many users; default all.")] = None,
+    requests: Annotated[int, typer.Option(min=1, help="Single requests timed for each way.")] = 100,
+    train_epochs: Annotated[
+        int, typer.Option(min=0, help="Train the ordinary and the lazy decoder for so long, or take those kept; 0: no.")
+    ] = 0,
+    concurrency: Annotated[int, typer.Option(min=0, help="Threads that ask at once; 0 leaves that out.")] = 16,
+    seed: Seed = 0,
+    release: Annotated[str | None, typer.Option(help="Release to measure; default the current one.")] = None,
+    home: Home = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Narrow, growing and exact search, the lazy decoder, joined calls: what each loses and gains, with intervals."""
+    from app.commands.recommend import open_recommender
+    from app.settings import load_settings
+    from eval.bench.beams import bench_beams as measure
+
+    settings = load_settings(home=home)
+    recommender = open_recommender(settings, release)
+    try:
+        with Bar() as bar:
+            report = measure(
+                recommender,
+                settings.home,
+                users=users,
+                requests=requests,
+                epochs=train_epochs,
+                concurrency=concurrency,
+                seed=seed,
+                progress=bar,
+            )
+    finally:
+        recommender.close()
+    if json_:
+        typer.echo(report.to_json())
+        return
+    from eval.bench.beams_table import beams_table
+
+    console().print(beams_table(report))
+    for name, value in report.figures.items():
+        if ".c" in name:
+            say(f"{name} {value:g}")
+
+
 def bench_constraint(
     items: Annotated[str, typer.Option(help="Sizes of the catalogues, with commas.")] = "1e5,1e6",
     levels: Annotated[int, typer.Option(min=1, max=32, help="Length of a semantic ID.")] = 8,
@@ -236,6 +281,10 @@ def bench_constraint(
     ),
     methods: Annotated[str, typer.Option(help="Which methods, with commas; all when left out.")] = "",
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each method and level.")] = 40,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    clock: Annotated[
+        str, typer.Option(help="wall, or cpu: processor time of one thread, for a machine with other work.")
+    ] = "wall",
     threads: Annotated[int, typer.Option(min=1, max=64, help="Processor threads of torch.")] = 1,
     plot: Annotated[Path | None, typer.Option(help="Where a page with plots goes.")] = None,
     seed: Seed = 0,
@@ -245,7 +294,14 @@ def bench_constraint(
     from eval.bench.constraint.config import METHODS, BenchConfig
     from eval.bench.constraint.measure import bench_constraint as measure
     from eval.bench.constraint.plot import write_plot
+    from eval.bench.constraint.table import step_tables
 
+    if device not in ("cpu", "cuda"):
+        raise typer.BadParameter(f"--device is cpu or cuda, not {device!r}")
+    if clock not in ("wall", "cpu"):
+        raise typer.BadParameter(f"--clock is wall or cpu, not {clock!r}")
+    if clock == "cpu" and (threads > 1 or device != "cpu"):
+        raise typer.BadParameter("--clock cpu is the time of one thread: leave --threads and --device out")
     try:
         sizes = tuple(int(float(word)) for word in items.split(","))
     except (ValueError, OverflowError) as error:
@@ -260,12 +316,19 @@ def bench_constraint(
         codes=tuple(codes.split(",")),
         methods=tuple(methods.split(",")) if methods else METHODS,
         rounds=rounds,
+        device="cuda" if device == "cuda" else "cpu",
+        clock="cpu" if clock == "cpu" else "wall",
         threads=threads,
         seed=seed,
     )
     with Bar() as bar:
         report = measure(config, progress=bar)
     _tell(report, json_)
+    if not json_:
+        for table in step_tables(report):
+            console().print(table)
+        for name, why in report.detail["left_out"].items():
+            say(f"Left out: {name}: {why}")
     if plot is not None:
         say(f"Page with plots: {write_plot(report, plot)}")
 

@@ -35,7 +35,7 @@ def recommend(
     exclude: Annotated[list[str] | None, typer.Option(help="An item id that must not come; repeat.")] = None,
     like: Annotated[list[str] | None, typer.Option(help="An item id the list should resemble; repeat.")] = None,
     k: Annotated[int, typer.Option(min=1, max=500, help="How many items.")] = 10,
-    beam: Annotated[int, typer.Option(min=1, max=1000, help="Width of the search.")] = 20,
+    beam: Annotated[str, typer.Option(help="Width of the search, 1 to 1000; or `exact`, which misses nothing.")] = "20",
     generator: Annotated[str | None, typer.Option(help="compact, lm or vllm; default SIDRA_GENERATOR.")] = None,
     model: Annotated[str, typer.Option(help="sidra, generator, item_cf or popularity.")] = "sidra",
     release: Annotated[str | None, typer.Option(help="Release to ask; default the current one.")] = None,
@@ -62,26 +62,41 @@ def recommend(
             exclude=exclude or [],
             anchors=like or [],
             k=k,
-            beam=beam,
+            **search_of(beam),
             model=model,  # type: ignore[arg-type]
         )
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise typer.BadParameter(f"{name}: {first['msg']}") from error
-    recommender = open_recommender(settings, release)
+    opened = open_recommender(settings, release)
     try:
+        recommender = with_changes(opened)
         result = answer(recommender, body, stored_thumbs(settings, user))
     finally:
-        recommender.close()
+        opened.close()
     if json_:
         emit(result.model_dump(mode="json"))
     else:
         _draw(result, recommender.catalogue.item_noun)
 
 
+def search_of(beam: str) -> dict[str, Any]:
+    """Fields of a request: a width, or an exact search.
+
+    Raises:
+        typer.BadParameter: neither a number nor `exact`.
+    """
+    if beam.strip().lower() == "exact":
+        return {"search": "exact"}
+    try:
+        return {"beam": int(beam)}
+    except ValueError:
+        raise typer.BadParameter(f"--beam is a number from 1 to 1000 or `exact`, not {beam!r}") from None
+
+
 def open_recommender(settings: Settings, release_id: str | None = None) -> Recommender:
-    """The recommender of a release.
+    """The recommender of a release as it was built; :func:`with_changes` lays later changes over it.
 
     Raises:
         ReleaseError: there is none, or it can't be read.
@@ -90,15 +105,23 @@ def open_recommender(settings: Settings, release_id: str | None = None) -> Recom
 
     release = ReleaseStore(settings.home).open(release_id)
     # After the release is found: a missing one should be told at once, not after torch is loaded.
-    from app.recommending import generator_servers
+    from app.recommending import beam_config, generator_servers
     from recsys_core.serving.recommender import Recommender
 
     return Recommender.open(
         release,
         vector_store=settings.vector_store,
         generator=settings.generator,
+        beam=beam_config(settings),
         servers=generator_servers(settings),
     )
+
+
+def with_changes(recommender: Recommender) -> Recommender:
+    """The same with what was withdrawn, re-tagged and added since."""
+    from recsys_core.serving.live import LiveRecommender
+
+    return LiveRecommender(recommender).current()
 
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
@@ -130,6 +153,8 @@ def _draw(result: RecommendAnswer, noun: str) -> None:
         table.add_row(str(place), item.item_id, item.title, *facts, f"{item.log_probability:.2f}")
     console().print(table)
     took = sum(result.timings_ms.values())
+    if result.expanded is not None:
+        say(f"exact: {result.expanded} prefixes expanded")
     say(f"{result.allowed} {noun} allowed, {took:.0f} ms, generator {result.generator}, release {result.release}")
 
 

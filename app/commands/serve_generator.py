@@ -45,12 +45,15 @@ def serve_generator(
         install(settings.cache_dir, say)
         return
     from app.commands.serve import take_port
+    from recsys_core.generator.vllm.served import ServedRelease
     from recsys_core.generator.vllm.server import GeneratorServer, ServerConfig
     from recsys_core.releases.store import ReleaseStore
     from recsys_core.serving.families import require_lm
 
     opened = ReleaseStore(settings.home).open(release)
     require_lm(opened)
+    # what the plug-in would find wrong is told here, not in a server's log
+    ServedRelease.load(opened.path)
     python = installed_python(settings.cache_dir)
     take_port(host, port, "SIDRA_GENERATOR_PORT", "--port").close()
     config = ServerConfig(host=host, port=port, threads=threads, runner=model_runner, gpu=machine_kind() == "gpu")

@@ -30,7 +30,7 @@ async def chat(body: ChatBody, request: Request, runtime: RuntimeDep) -> Streami
     message = _message(body, runtime)
     if body.filter is not None:
         # Before the stream begins, so that a wrong field is a 422 and not a broken stream.
-        await runtime.run(body.filter.mask, runtime.recommender.catalogue)
+        await runtime.run(body.filter.mask, (await runtime.snapshot()).catalogue)
     if runtime.turns.locked():
         raise NotReady(
             "too many conversations are running (setting SIDRA_MAX_TURNS); try again shortly", "overloaded", 2

@@ -34,7 +34,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         400: "Not JSON, or not usable",
         401: "Key missing or wrong",
         404: "No such thing",
-        409: "The thread is answering another message",
+        409: "The thread is answering another message, or the item exists",
         413: "Body too large",
         422: "A field can't be used; `param` names it",
         503: "Still loading, or too busy",

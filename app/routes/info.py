@@ -23,7 +23,7 @@ async def models() -> dict[str, Any]:
 @router.get("/info")
 async def info(runtime: RuntimeDep) -> InfoOut:
     """Release, fields to filter on, language model, limits."""
-    recommender = runtime.recommender
+    recommender = await runtime.snapshot()
     manifest = recommender.release.manifest
     settings = runtime.settings
     stage = runtime.stages["language_model"]
@@ -36,7 +36,8 @@ async def info(runtime: RuntimeDep) -> InfoOut:
         created=str(manifest.created),
         dataset=str(manifest.dataset.get("name", "")) if isinstance(manifest.dataset, dict) else str(manifest.dataset),
         item_noun=recommender.catalogue.item_noun,
-        items=len(recommender.catalogue),
+        changes=recommender.changes,
+        items=int(recommender.catalogue.offered.sum()),
         users=recommender.log.n_users,
         fields=list(recommender.catalogue.fields.values()),
         tasks=[task.value for task in Task],

@@ -8,7 +8,10 @@ from fastapi import APIRouter, Path, Query
 
 from app.failures import ApiError
 from app.routes.common import ERRORS, RuntimeDep
-from app.schemas import ItemOut, Name
+from app.runtime import Runtime
+from app.schemas import AddBody, ItemOut, ItemsBody, Name, RetagBody
+from recsys_core.catalog.changes import Add, Applied, Change, Restore, Retag, Withdraw
+from recsys_core.errors import DataError, TakenItemError, UnknownItemError
 
 if TYPE_CHECKING:
     from recsys_core.serving.recommender import Recommender
@@ -31,10 +34,61 @@ async def search(
         found = [(recommender.catalogue.get(hit.item_id), hit.similarity) for hit in hits]
         return [ItemOut(**item.model_dump(), similarity=round(float(near), 4)) for item, near in found]
 
-    return await runtime.run(find, runtime.recommender)
+    return await runtime.run(find, await runtime.snapshot())
+
+
+@router.post("")
+async def add(runtime: RuntimeDep, body: AddBody) -> Applied:
+    """Add items. They can be found and recommended by every request that starts after the answer."""
+    return await _apply(runtime, Add(items=body.items))
+
+
+@router.post("/withdraw")
+async def withdraw(runtime: RuntimeDep, body: ItemsBody) -> Applied:
+    """Show items no more, in no answer to a request that starts after this one's."""
+    return await _apply(runtime, Withdraw(items=body.items))
+
+
+@router.post("/restore")
+async def restore(runtime: RuntimeDep, body: ItemsBody) -> Applied:
+    """Show withdrawn items again."""
+    return await _apply(runtime, Restore(items=body.items))
+
+
+@router.get("/changes")
+async def changes(runtime: RuntimeDep) -> Applied:
+    """The last change, and what is withdrawn or not merged yet."""
+    return await runtime.run(runtime.live.status)
+
+
+@router.post("/merge", status_code=202)
+async def merge(runtime: RuntimeDep) -> Applied:
+    """Merge new and re-tagged items into a new release, in the background; requests go on meanwhile."""
+    live = runtime.live
+    return await runtime.run(lambda: live.merge(wait=False))
+
+
+@router.patch("/{item_id:path}")
+async def retag(
+    runtime: RuntimeDep, item_id: Annotated[Name, Path(description="Catalogue id")], body: RetagBody
+) -> Applied:
+    """Change facts of an item; filters and cards follow at once, what the model learned at the next build."""
+    return await _apply(runtime, Retag(item=item_id, attributes=body.attributes))
 
 
 @router.get("/{item_id:path}")
 async def item(runtime: RuntimeDep, item_id: Annotated[Name, Path(description="Catalogue id")]) -> ItemOut:
     """One item with its facts."""
-    return ItemOut(**runtime.recommender.catalogue.get(item_id).model_dump())
+    return ItemOut(**(await runtime.snapshot()).catalogue.get(item_id).model_dump())
+
+
+async def _apply(runtime: Runtime, change: Change) -> Applied:
+    try:
+        return await runtime.run(runtime.live.apply, change)
+    except UnknownItemError as error:
+        raise ApiError(404, "unknown_item", str(error), "item_id") from error
+    except TakenItemError as error:
+        raise ApiError(409, "item_exists", str(error), "items") from error
+    except DataError as error:
+        param = "attributes" if isinstance(change, Retag) else "items"
+        raise ApiError(422, "invalid_request", str(error), param) from error

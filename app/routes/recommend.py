@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["recommend"], responses=ERRORS)
 @router.post("/recommend")
 async def recommend(body: RecommendBody, runtime: RuntimeDep) -> RecommendAnswer:
     """The best `k` items for a user, a history, an instruction, or all three, under a filter."""
-    recommender = runtime.recommender
+    recommender = await runtime.snapshot()
     if body.k > runtime.settings.max_k:
         raise ApiError(422, "invalid_request", f"k: at most {runtime.settings.max_k} (setting SIDRA_MAX_K)", "k")
     feedback = {}
@@ -26,4 +26,5 @@ async def recommend(body: RecommendBody, runtime: RuntimeDep) -> RecommendAnswer
     begun = time.perf_counter()
     result = await runtime.run(answer, recommender, body, feedback)
     runtime.metrics.recommend(body.model, time.perf_counter() - begun)
+    runtime.metrics.searched(body.beam, result.beam, result.batch)
     return result

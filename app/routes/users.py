@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["users"], responses=ERRORS)
 async def feedback(body: FeedbackBody, runtime: RuntimeDep) -> dict[str, Any]:
     """A thumb on an item: -1, 1, or 0 to take it back. It counts from the next answer on."""
     store = runtime.conversations.feedback
-    if body.item_id not in runtime.recommender.catalogue:
+    if body.item_id not in (await runtime.snapshot()).catalogue:
         raise ApiError(404, "unknown_item", str(UnknownItemError([body.item_id])), "item_id")
     await runtime.run(lambda: store.set(body.user_id, body.item_id, body.value, thread_id=body.thread_id))
     runtime.metrics.feedback(body.value)
@@ -30,13 +30,13 @@ async def feedback(body: FeedbackBody, runtime: RuntimeDep) -> dict[str, Any]:
 async def profile(user_id: UserPath, runtime: RuntimeDep) -> Profile:
     """What is known of a user, in readable facts written by rules."""
     thumbs = await runtime.run(runtime.conversations.feedback.of, user_id)
-    return await runtime.run(describe, runtime.recommender, user_id, thumbs)
+    return await runtime.run(describe, await runtime.snapshot(), user_id, thumbs)
 
 
 @router.delete("/users/{user_id:path}/profile")
 async def forget(user_id: UserPath, runtime: RuntimeDep) -> dict[str, Any]:
     """Forget a user's threads, checkpoints and thumbs. The log inside a release is immutable and stays."""
-    known = runtime.recommender.history(user_id) is not None
+    known = (await runtime.snapshot()).history(user_id) is not None
     await runtime.conversations.forget(user_id)
     note = "the interaction log of the release still holds this user; import without them and build to remove it"
     return {"user_id": user_id, "forgotten": ["threads", "checkpoints", "feedback"], "note": note if known else ""}

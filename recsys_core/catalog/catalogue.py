@@ -2,10 +2,14 @@
 
 The row number of an item is its *item index* (0 .. n-1): every array in a release is in this order. A catalogue is
 read-only once made; derived columns are computed on first use and kept.
+
+An item may be withdrawn: it keeps its index, because histories name it, but isn't *in* the catalogue any more, no
+filter lets it through and :meth:`Catalogue.get` doesn't know it.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +68,8 @@ class Catalogue:
         self._flags: dict[str, NDArray[np.int8]] = {}
         self._lists: dict[str, list[Any]] = {}
         self._postings: dict[str, Postings] = {}
+        self.offered: NDArray[np.bool_] = _frozen(np.ones(len(self.ids), dtype=np.bool_))
+        """bool[n_items], False for withdrawn items; not to be written to."""
         self.fields: dict[str, FieldSpec] = {name: self._describe(name) for name in self._columns}
 
     @classmethod
@@ -93,10 +99,30 @@ class Catalogue:
         return len(self.ids)
 
     def __contains__(self, item_id: object) -> bool:
+        row = self._index.get(item_id) if isinstance(item_id, str) else None
+        return row is not None and bool(self.offered[row])
+
+    def knows(self, item_id: str) -> bool:
+        """Whether there is such an item, withdrawn or not."""
         return item_id in self._index
 
+    def offering(self, offered: NDArray[np.bool_]) -> Catalogue:
+        """The same items, of which others are withdrawn.
+
+        Args:
+            offered: bool[n_items], False for withdrawn items.
+
+        Raises:
+            ValueError: not boolean, or not one value an item.
+        """
+        if offered.dtype != np.bool_ or offered.shape != (len(self),):
+            raise ValueError(f"one flag an item is bool[{len(self)}], got {offered.dtype}{list(offered.shape)}")
+        other = copy.copy(self)  # columns are shared: they don't depend on what is offered
+        other.offered = _frozen(offered.copy())
+        return other
+
     def index(self, item_id: str) -> int:
-        """Item index of an id.
+        """Item index of an id, of a withdrawn item too.
 
         Raises:
             UnknownItemError: no such item.
@@ -107,7 +133,7 @@ class Catalogue:
             raise UnknownItemError([item_id]) from None
 
     def indices(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Item indices of many ids, int64[len(item_ids)].
+        """Item indices of many ids, int64[len(item_ids)], of withdrawn items too.
 
         Raises:
             UnknownItemError: names every id that isn't there.
@@ -138,9 +164,12 @@ class Catalogue:
         """The item with this id.
 
         Raises:
-            UnknownItemError: no such item.
+            UnknownItemError: no such item, or it is withdrawn.
         """
-        return self.item(self.index(item_id))
+        row = self.index(item_id)
+        if not self.offered[row]:
+            raise UnknownItemError([item_id])
+        return self.item(row)
 
     def numbers(self, field: str) -> NDArray[np.float64]:
         """A number field, float64[n_items], NaN where there is no value.

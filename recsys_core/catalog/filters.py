@@ -239,12 +239,12 @@ class ItemFilter(BaseModel):
         return next(self.conditions(), None) is None
 
     def mask(self, catalogue: Catalogue) -> NDArray[np.bool_]:
-        """Which items the rule allows, bool[n_items] in item order.
+        """Which items the rule allows, bool[n_items] in item order; withdrawn ones never.
 
         Raises:
             FilterError: unknown field, or a comparison that its kind doesn't allow.
         """
-        result = np.ones(len(catalogue), dtype=np.bool_)
+        result = catalogue.offered.copy()
         for rule in self.all_of:
             result &= rule.mask(catalogue)
         if self.any_of:

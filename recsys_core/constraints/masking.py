@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from recsys_core.constraints.arrays import IntArray, TokenArray, TrieArrays
 from recsys_core.constraints.continuations import Continuations, Floats, Ints, nothing
+from recsys_core.constraints.in_place import add_bias, keep_children
 from recsys_core.constraints.navigate import follow
 
 
@@ -29,12 +30,14 @@ class MaskerConfig:
 
     Attributes:
         dense_from: mean children of a level's nodes (as leaves meet them) from which on it gets a dense table.
+        mask_from: the same for masking in place, which has to write every score anyway.
         dense_bytes: a level whose table would take more gets none.
         loop_from: mean children of the states at hand from which on states are gathered one by one.
         ragged_from: padding is given up when it would be so many times the open continuations.
     """
 
     dense_from: float = 800.0
+    mask_from: float = 48.0
     dense_bytes: int = 1 << 26
     loop_from: float = 96.0
     ragged_from: float = 3.0
@@ -90,6 +93,8 @@ class Masker:
         self.vocab_sizes = list(vocab_sizes or (int(tokens.max()) + 1 for tokens in arrays.tokens))
         """Per level, how many columns scores must have: one more than the largest token in use."""
         self._bases: dict[tuple[int, int], Ints] = {}
+        self._mask_biases: dict[int, Floats | None] = {}
+        self._children: dict[int, IntArray | None] = {}
         self.tables = self._tables()
 
     @property
@@ -100,7 +105,8 @@ class Masker:
     @property
     def nbytes(self) -> int:
         """Bytes held beside the trie's own arrays."""
-        return sum(0 if table.bias is None else table.bias.nbytes for table in self.tables)
+        made = [*(table.bias for table in self.tables), *self._mask_biases.values(), *self._children.values()]
+        return sum({id(array): array.nbytes for array in made if array is not None}.values())
 
     def step(self, level: int, nodes: ArrayLike, scores: Floats) -> Continuations:
         """The continuations of some states.
@@ -133,25 +139,33 @@ class Masker:
         if not self.allowed or not len(node):
             scores[...] = -np.inf
             return
-        table = self.tables[level]
-        if table.bias is not None:
-            width = table.bias.shape[1]
-            if scores.shape[1] > width:
-                scores[:, width:] = -np.inf
-            self._add_bias(table.bias, node, scores[:, :width], scores[:, :width])
-            return
-        found = self.step(level, node, scores)
-        if found.offsets is not None and len(found.scores) > self.config.loop_from * len(node):
-            self._put_rows(found, scores)
-            return
-        state, token, _, kept = found.each()
-        scores.fill(-np.inf)
-        scores[state, token] = kept
+        bias = self._mask_bias(level)
+        if bias is not None:
+            add_bias(bias, node, scores)
+        else:
+            keep_children(self.tables[level], node, scores, self.config.loop_from)
 
     def advance(self, level: int, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
         """The nodes that tokens lead to: ``int64[...]`` at the next depth, -1 where that isn't open."""
-        child = follow(self.arrays, level, nodes, tokens).astype(np.int64)
-        return np.where(self.is_open(level + 1, child), child, -1)
+        table = self._child_table(level)
+        if table is None:
+            return follow(self.arrays, level, nodes, tokens).astype(np.int64)
+        node, wanted = np.asarray(nodes, dtype=np.int64), np.asarray(tokens)
+        inside = (node >= 0) & (wanted >= 0) & (wanted < table.shape[1])
+        return np.where(inside, table.take(node * table.shape[1] + wanted, mode="clip"), -1)
+
+    def _child_table(self, level: int) -> IntArray | None:
+        """``int32[nodes, V]``: the child that each token leads to, -1 where there is none; of wide levels, made when
+        first needed. A search in each node's own edges would wait for memory at every step.
+        """
+        if level not in self._children:
+            start, table = self.arrays.child_start[level], None
+            if start is not None and len(start) > 2 and self._is_dense(level, self.config.mask_from):
+                tokens = self.arrays.tokens[level]
+                table = np.full((len(start) - 1, self.vocab_sizes[level]), -1, dtype=np.int32)
+                table[np.repeat(np.arange(len(table)), np.diff(start)), tokens] = np.arange(len(tokens))
+            self._children[level] = table
+        return self._children[level]
 
     def locate(self, prefixes: ArrayLike) -> Ints:
         """The nodes that prefixes ``int[B, l]`` lead to: ``int64[B]``, -1 where that isn't open.
@@ -189,22 +203,43 @@ class Masker:
 
     def _with_bias(self, level: int, table: LevelTable) -> LevelTable:
         """The table with its dense form, where that pays."""
+        bias = self._bias(level, table) if self._is_dense(level, self.config.dense_from) else None
+        return table if bias is None else LevelTable(table.tokens, table.start, table.edges, None, bias)
+
+    def _mask_bias(self, level: int) -> Floats | None:
+        """Rows of 0 and -inf where adding them is quicker than picking out what goes on; made when first needed."""
+        table = self.tables[level]
+        if table.bias is not None or table.opened is not None:
+            return table.bias
+        if level not in self._mask_biases:
+            dense = self._is_dense(level, self.config.mask_from)
+            self._mask_biases[level] = self._bias(level, table) if dense else None
+        return self._mask_biases[level]
+
+    def _bias(self, level: int, table: LevelTable) -> Floats | None:
+        """``float32[nodes, V]``: 0 at tokens of a table's edges, -inf elsewhere."""
         start, width = table.start, self.vocab_sizes[level]
-        if start is None or not self._is_dense(level):
-            return table
+        if start is None:
+            return None
         bias = np.full((len(start) - 1, width), -np.inf, dtype=np.float32)
         bias[np.repeat(np.arange(len(bias)), np.diff(start)), table.tokens] = 0
-        return LevelTable(table.tokens, start, table.edges, None, bias)
+        return bias
 
-    def _is_dense(self, level: int) -> bool:
+    def _is_dense(self, level: int, from_: float) -> bool:
         """Decided on the trie's own edges, whatever a rule leaves of them."""
         start, leaf_start = self.arrays.child_start[level], self.arrays.leaf_start[level]
         if start is None or leaf_start is None or len(start) < 2:
             return False
         if 4 * (len(start) - 1) * self.vocab_sizes[level] > self.config.dense_bytes:
             return False
-        mean = np.average(np.diff(start), weights=np.diff(leaf_start))
-        return bool(mean >= self.config.dense_from)
+        return self._mean_children(level) >= from_
+
+    def _mean_children(self, level: int) -> float:
+        """Children of a node of a level, as leaves meet them."""
+        start, leaf_start = self.arrays.child_start[level], self.arrays.leaf_start[level]
+        if start is None or leaf_start is None:
+            return 1.0
+        return float(np.average(np.diff(start), weights=np.diff(leaf_start)))
 
     def _check(self, level: int, node: NDArray[Any], scores: Floats) -> None:
         if scores.ndim != 2 or node.shape != scores.shape[:1]:
@@ -304,14 +339,6 @@ class Masker:
             row.take(tokens[first : first + count], out=out[begin:end], mode="clip")
             begin = end
         return Continuations(out, offsets, _by_range(table, low, offsets))
-
-    def _put_rows(self, found: Continuations, scores: Floats) -> None:
-        assert found.offsets is not None
-        _, token, _ = found.resolve(np.arange(len(found.scores)))
-        bounds = found.offsets.tolist()
-        for row, first, end in zip(scores, bounds, bounds[1:], strict=False):
-            row.fill(-np.inf)
-            row[token[first:end]] = found.scores[first:end]
 
 
 def _by_range(table: LevelTable, low: IntArray, offsets: Ints) -> Any:

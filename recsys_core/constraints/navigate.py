@@ -23,7 +23,9 @@ def follow(arrays: TrieArrays, level: int, nodes: ArrayLike, tokens: ArrayLike) 
     Returns:
         ``int32[...]`` node numbers at depth ``level + 1``; -1 where there is no such child.
     """
-    node, wanted = np.broadcast_arrays(np.asarray(nodes), np.asarray(tokens))
+    node, wanted = np.asarray(nodes), np.asarray(tokens)
+    if node.shape != wanted.shape:
+        node, wanted = np.broadcast_arrays(node, wanted)
     edges = arrays.tokens[level]
     start = arrays.child_start[level]
     if start is None:

@@ -32,6 +32,7 @@ class CachedMasker(LiveMasker):
 
     # every level has its table, so the steps are those without a rule
     step = Masker.step
+    mask_ = Masker.mask_
 
     def _tables(self) -> list[LevelTable]:
         if not self.allowed:

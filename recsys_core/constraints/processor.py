@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from recsys_core.constraints.continuations import Ints
 from recsys_core.constraints.masking import Masker
+
+_FACTOR = np.int64(1_000_003)
 
 
 class SidLogitsProcessor:
@@ -33,9 +35,12 @@ class SidLogitsProcessor:
         self.prompt = prompt
         self.offsets = [0] * masker.levels if offsets is None else list(offsets)
         self.end = end
-        self._last = (np.zeros((0, 0), dtype=np.int64), np.zeros(0, dtype=np.int64))
+        self._last: tuple[Ints, Ints] | None = None
+        self._weights = _FACTOR ** np.arange(masker.levels, dtype=np.int64)  # wraps round, as a hash may
         if len(self.offsets) != masker.levels:
             raise ValueError(f"{len(self.offsets)} offsets for {masker.levels} levels")
+        self._columns = np.array(self.offsets, dtype=np.int64)
+        self._moved = any(self.offsets)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Mask ``float32[B, V]`` after tokens ``int64[B, T]``."""
@@ -48,32 +53,26 @@ class SidLogitsProcessor:
                 values.fill(-np.inf)
                 values[:, self.end] = kept
             return scores
-        nodes = self._locate(prefix - np.array(self.offsets[:level], dtype=prefix.dtype))
+        nodes = self._locate(prefix - self._columns[:level] if self._moved else prefix)
         first = self.offsets[level]
         if first:
             values[:, :first] = -np.inf
         self.masker.mask_(level, nodes, values[:, first:])
         return scores
 
-    def _locate(self, prefix: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _locate(self, prefix: Ints) -> Ints:
         """Nodes of prefixes: one step on from those of the call before, where these are their beginnings."""
-        before, known = self._last
-        nodes: NDArray[np.int64] | None = None
-        if len(before) and before.shape[1] == prefix.shape[1] - 1:
+        level, nodes = prefix.shape[1], None
+        if self._last is not None and level and self._last[0].shape[1] == level - 1:
+            before, known = self._last
+            begun = prefix[:, :-1]
             # beams were put in another order and some dropped: each is found by a hash and compared in full
-            old, new = _hashed(before), _hashed(prefix[:, :-1])
-            order = np.argsort(old)
-            place = order[np.minimum(old.searchsorted(new, sorter=order), len(old) - 1)]
-            if (before[place] == prefix[:, :-1]).all():
-                nodes = self.masker.advance(prefix.shape[1] - 1, known[place], prefix[:, -1])
+            old = before @ self._weights[: level - 1]
+            order = old.argsort()
+            place = order.take(old.take(order).searchsorted(begun @ self._weights[: level - 1]), mode="clip")
+            if (before.take(place, axis=0) == begun).all():
+                nodes = self.masker.advance(level - 1, known.take(place), prefix[:, -1])
         if nodes is None:
             nodes = self.masker.locate(prefix)
         self._last = (prefix, nodes)
         return nodes
-
-
-def _hashed(prefix: NDArray[np.int64]) -> NDArray[np.int64]:
-    found = np.zeros(len(prefix), dtype=np.int64)
-    for column in prefix.T:
-        found = found * 1_000_003 + column
-    return found

@@ -165,6 +165,21 @@ class LiveMasker(Masker):
             found, offsets, lambda places: (state[places], token[places].astype(np.int64), edge[places])
         )
 
+    def advance(self, level: int, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
+        """The nodes that tokens lead to; see :meth:`Masker.advance`."""
+        child = super().advance(level, nodes, tokens)
+        return np.where(self.is_open(level + 1, child), child, -1)
+
+    def mask_(self, level: int, nodes: ArrayLike, scores: Floats) -> None:
+        """Write -inf over every score that isn't a continuation, in place; see :meth:`Masker.mask_`."""
+        table, node = self.tables[level], np.asarray(nodes)
+        if table.start is None or table.bias is not None or not self.allowed or not len(node):
+            super().mask_(level, node, scores)
+            return
+        state, token, _, kept = self.step(level, node, scores).each()
+        scores.fill(-np.inf)
+        scores[state, token] = kept
+
     def _windows(self, depth: int, low: IntArray, width: IntArray, fan: int) -> tuple[NDArray[np.bool_], Ints]:
         """Open children of states, ``bool[B, fan]``, and the child that each row begins with.
 

@@ -18,6 +18,7 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.constraints.restriction import Restriction
 from recsys_core.generator.fusion import Fusion, fuse, spread
 from recsys_core.generator.model import CompactModel
+from recsys_core.generator.widths import widths_at
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -35,12 +36,14 @@ class Candidates(NamedTuple):
         log_probability: float32[B, P], -inf where there are no more.
         fused: float32[B, P], what the order follows; equals ``log_probability`` where nothing is sharpened.
         spread: float32[B], standard deviation of the kept prefixes' log-probabilities.
+        expanded: int64[B], prefixes that were expanded, the root among them.
     """
 
     items: Ints
     log_probability: Floats
     fused: Floats
     spread: Floats
+    expanded: Ints
 
 
 class BeamSearch:
@@ -82,7 +85,7 @@ class BeamSearch:
             states: float32[B, d].
             wish: float32[B, w].
             restriction: one rule a request, in order.
-            widths: int64[B], how many prefixes each request keeps at each level.
+            widths: int64[B], how many prefixes each request keeps at each level, or int64[B, L - 1] by level.
             pool: at most so many items come back a request.
             fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
@@ -96,8 +99,10 @@ class BeamSearch:
         scores = np.zeros((batch, 1), dtype=np.float32)
         prefix: Tensor | None = None
         rows = np.arange(batch)[:, None]
+        expanded = np.zeros(batch, dtype=np.int64)
         for level in range(self.index.levels):
             children, logits = self._expand(level, nodes, states, wish, prefix)
+            expanded += (nodes >= 0).sum(axis=1)
             conditional = _log_softmax(logits)
             reached = scores[:, :, None] + conditional
             closed = ~self.restrict_open(restriction, level + 1, children)
@@ -105,20 +110,22 @@ class BeamSearch:
             if level == self.index.levels - 1:
                 fused = reached if fusion is None else fuse(scores, conditional, fusion)
                 fused[closed] = -np.inf
-                return self._candidates(reached, fused, children, min(pool, reached[0].size), spread(scores))
-            keep = min(int(widths.max()), reached[0].size)
+                found = self._candidates(reached, fused, children, min(pool, reached[0].size))
+                return Candidates(*found, spread=spread(scores), expanded=expanded)
+            width = widths_at(widths, level)
+            keep = min(int(width.max()), reached[0].size)
             nodes, scores, parents = _best(reached, children, keep)
-            if keep > widths.min():
-                scores[np.arange(keep)[None, :] >= widths[:, None]] = -np.inf
+            if keep > width.min():
+                scores[np.arange(keep)[None, :] >= width[:, None]] = -np.inf
                 nodes[scores == -np.inf] = -1
             chosen = self._code_vectors(level, nodes)
             prefix = chosen if prefix is None else prefix[torch.from_numpy(rows), torch.from_numpy(parents)] + chosen
         raise AssertionError("an index has at least one level")
 
     def _candidates(
-        self, reached: Floats, fused: Floats, children: NDArray[np.int32], keep: int, spreads: Floats
-    ) -> Candidates:
-        """The ``keep`` best items by fused score: three [B, W, F]."""
+        self, reached: Floats, fused: Floats, children: NDArray[np.int32], keep: int
+    ) -> tuple[Ints, Floats, Floats]:
+        """The ``keep`` best items by fused score, and both scores: three [B, W, F] to three [B, keep]."""
         if self.index.leaves > len(self.index):
             if fused is not reached:
                 _merge_leaves(fused, children, self.index.leaf_item, self.shared)
@@ -128,7 +135,31 @@ class BeamSearch:
         if fused is not reached:
             exact = np.take_along_axis(reached.reshape(len(reached), -1), chosen, axis=1)
         items = np.where(nodes >= 0, self.index.leaf_item[np.maximum(nodes, 0)], -1).astype(np.int64)
-        return Candidates(items, exact, scores, spreads)
+        return items, exact, scores
+
+    @torch.inference_mode()
+    def expand(
+        self, level: int, nodes: NDArray[np.int32], states: Tensor, wish: Tensor
+    ) -> tuple[NDArray[np.int32], Floats]:
+        """Children of any nodes of one depth, whatever was searched before.
+
+        Args:
+            level: their depth.
+            nodes: int32[B, W], -1 is padding.
+            states: float32[B, d].
+            wish: float32[B, w].
+
+        Returns:
+            int32[B, W, F] nodes and float32[B, W, F] log-probabilities given the prefix, -1 and -inf at padding.
+        """
+        prefix: Tensor | None = None
+        if level:
+            first, _ = self.index.leaf_range(level, nodes)
+            for depth in range(level):
+                codes = self._code_vectors(depth, self.path[first, depth + 1])
+                prefix = codes if prefix is None else prefix + codes
+        children, logits = self._expand(level, nodes, states, wish, prefix)
+        return children, _log_softmax(logits)
 
     @torch.inference_mode()
     def log_probabilities(self, states: Tensor, wish: Tensor, items: Ints) -> Floats:

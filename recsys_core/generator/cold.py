@@ -42,7 +42,7 @@ class ColdConfig(BaseModel):
 
     neighbours: PositiveInt = 10
     """How many items, the nearest by content, lend a new item their learned vectors."""
-    sharpness: float = Field(default=10.0, ge=0)
+    sharpness: float = Field(default=30.0, ge=0)
     """Weights of the neighbours are softmax(sharpness * cosine); 0 counts them alike."""
     learned_share: float = Field(default=1.0, ge=0, le=1)
     """How much of the neighbours' learned vectors a new item gets; with 0 its content alone speaks for it."""

@@ -40,8 +40,9 @@ class PathConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    registered: PositiveInt = 4
-    """How many paths a new item gets; 1 is the static semantic ID."""
+    registered: PositiveInt = 2
+    """How many paths a new item gets; 1 is the static semantic ID. While new items are held to a share of probability,
+    further paths find them no oftener and cost others more (validation targets of a public set)."""
     candidates: PositiveInt = 8
     """How many paths are compared."""
     contexts: PositiveInt = 32

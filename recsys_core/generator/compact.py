@@ -19,6 +19,7 @@ from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import ReleaseError
 from recsys_core.generator.beam import BeamSearch, Candidates, Floats, Ints
 from recsys_core.generator.config import CompactConfig
+from recsys_core.generator.exact import Expansion
 from recsys_core.generator.family import Rules, no_items
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.model import CatalogueTensors, CompactModel
@@ -45,6 +46,26 @@ class Encoded(NamedTuple):
     def take(self, rows: Ints) -> Encoded:
         """Some of the requests: int64[b]."""
         return Encoded(self.states[rows], self.wish[rows])
+
+
+class CompactExpander:
+    """Prefixes of the exact search (:class:`recsys_core.generator.exact.Expander`).
+
+    The transformer has run; a prefix costs one step of the depth head, whatever its depth.
+    """
+
+    def __init__(self, beam: BeamSearch, encoded: Encoded) -> None:
+        self._beam = beam
+        self._encoded = encoded
+
+    def expand(self, level: int, nodes: NDArray[np.int32], above: Ints) -> Expansion:
+        """See the protocol; a prefix is known by its node alone."""
+        children, log_probability = self._beam.expand(level, nodes, self._encoded.states, self._encoded.wish)
+        return Expansion(children, log_probability, np.zeros(nodes.shape, dtype=np.int64))
+
+    def keep(self, rows: Ints) -> None:
+        """See the protocol."""
+        self._encoded = self._encoded.take(rows)
 
 
 def make_model(
@@ -183,13 +204,17 @@ class CompactGenerator:
             Candidates, and milliseconds spent on rules and on the search.
         """
         if not len(encoded.states):
-            return Candidates(*no_items(), spread=np.empty(0, np.float32)), {}
+            return Candidates(*no_items(), spread=np.empty(0, np.float32), expanded=np.empty(0, np.int64)), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
         found = self.beam.search(encoded.states, encoded.wish, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
         return found, timings
+
+    def expander(self, encoded: Encoded) -> CompactExpander:
+        """For :func:`recsys_core.generator.exact.exact_search`."""
+        return CompactExpander(self.beam, encoded)
 
     def log_probabilities(self, encoded: Encoded, items: Ints) -> Floats:
         """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""

@@ -108,7 +108,7 @@ class Family(Protocol[R]):
         Args:
             encoded: from :meth:`encode`.
             rules: what may come back.
-            widths: int64[B], prefixes kept at each level.
+            widths: int64[B], prefixes kept at each level, or int64[B, L - 1] by level.
             pool: at most so many items come back a request.
             fusion: how prefix and item scores are combined; the model's own probabilities when None.
         """

@@ -77,10 +77,16 @@ def fuse(prefixes: Floats, conditional: Floats, fusion: Fusion) -> Floats:
         prefixes = np.where(np.arange(prefixes.shape[1])[None, :] == 0, prefixes, -np.inf)
     if fusion.power == 0:
         return np.asarray(prefixes[:, :, None] + conditional, dtype=np.float32)
-    sharp = conditional * fusion.sharpness(prefixes)[:, None, None]
-    highest = sharp.max(axis=2, keepdims=True)
+    return np.asarray(
+        prefixes[:, :, None] + sharpened(conditional, fusion.sharpness(prefixes)[:, None, None]), dtype=np.float32
+    )
+
+
+def sharpened(conditional: Floats, sharpness: Floats | float) -> Floats:
+    """Log-softmax over the last axis of log-probabilities times a factor; -inf (padding) stays -inf."""
+    sharp = conditional * sharpness
+    highest = sharp.max(axis=-1, keepdims=True)
     highest = np.where(np.isfinite(highest), highest, 0.0)
-    mass = np.exp(sharp - highest).sum(axis=2, keepdims=True)
+    mass = np.exp(sharp - highest).sum(axis=-1, keepdims=True)
     # first the difference, then the logarithm: added up, large sharpness would cost their precision
-    inside = (sharp - highest) - np.log(np.where(mass > 0, mass, 1))
-    return np.asarray(prefixes[:, :, None] + inside, dtype=np.float32)
+    return np.asarray((sharp - highest) - np.log(np.where(mass > 0, mass, 1)), dtype=np.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +52,8 @@ class GenerateRequest(BaseModel):
     """How many items."""
     beam: int = Field(default=20, ge=1, le=1000)
     """How many prefixes are kept at each level."""
+    search: Literal["beam", "exact"] = "beam"
+    """``beam`` keeps ``beam`` prefixes; ``exact`` expands prefixes until none left can change the list."""
 
 
 class ScoredItem(BaseModel):
@@ -82,10 +84,18 @@ class GenerateResult(BaseModel):
     """How many items the filter and the exclusions left."""
     cold_start: bool = False
     """True when there was no history to condition on."""
+    beam: int | None = None
+    """Width of the beam that was used, less than asked for under load (then ``notes`` says so); None without one."""
+    expanded: int | None = None
+    """Prefixes that an exact search expanded, the root among them; None for a beam."""
+    batch: int = 1
+    """Requests that were answered together."""
     timings_ms: dict[str, float] = Field(default_factory=dict)
     """Milliseconds by stage; for a batch, the stage's time divided by its size."""
     release: str = ""
     """Release the answer came from."""
+    changes: int = 0
+    """Number of the last change of the catalogue (items withdrawn, re-tagged, added) that the answer knows."""
     generator: str = ""
     """Generator family that the probabilities are of: ``compact``, ``lm``, ``vllm``."""
     degraded: bool = False

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from recsys_core.catalog.catalogue import ATTRIBUTE_PREFIX, Catalogue
+from recsys_core.catalog.changes import CatalogueChanges, new_items, retagged
 from recsys_core.catalog.importer.mapping import ITEM_ROLES, ColumnMapping, attribute_columns, resolve
 from recsys_core.catalog.importer.readers import RawTable, read_table
 from recsys_core.catalog.importer.run import MAX_ID
@@ -60,6 +61,18 @@ def joined(catalogue: Catalogue, new: Catalogue) -> Catalogue:
     """Both catalogues in one: items that were there keep their index, new ones count on."""
     frame = pl.concat([catalogue.frame, new.frame.select(catalogue.frame.columns)], how="vertical_relaxed")
     return Catalogue(frame, item_noun=catalogue.item_noun)
+
+
+def catalogue_after(catalogue: Catalogue, changes: CatalogueChanges) -> Catalogue:
+    """A release's catalogue with new facts and new items; what is withdrawn is still shown.
+
+    Args:
+        catalogue: the release's own.
+        changes: new items among them that the catalogue has are passed over.
+    """
+    missing = changes.missing(catalogue)
+    grown = joined(catalogue, new_items(missing, catalogue)) if missing else catalogue
+    return retagged(grown, changes.retags)
 
 
 def _fields(table: RawTable, mapping: ColumnMapping, used: Iterable[str], catalogue: Catalogue) -> dict[str, str]:

@@ -174,11 +174,12 @@ class StageRunner:
         self._done.append(name)
         return StageOutcome(name, skipped=False, record=record)
 
-    def finish(self, manifest: Manifest) -> Release:
+    def finish(self, manifest: Manifest, *, use: bool = True) -> Release:
         """Turn the folder into a release and make it the current one.
 
         Args:
             manifest: of the release; its stages are filled in here.
+            use: False leaves the current release as it is.
 
         Raises:
             BuildError: the disk is full.
@@ -195,7 +196,8 @@ class StageRunner:
             sync_tree(self.workdir)
             os.rename(self.workdir, final)
             sync_folder(self.store.root)
-            self.store.use(manifest.id)
+            if use:
+                self.store.use(manifest.id)
             _remove(final / _SCRATCH)
             _remove(final / _RECORDS)
         return self.store.open(manifest.id)

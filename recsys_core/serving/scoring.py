@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,15 @@ from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.baselines.nearest import Nearest
 from recsys_core.baselines.popularity import popularity_probability
 from recsys_core.catalog.filters import ItemFilter
+from recsys_core.errors import RequestError
+from recsys_core.generator.exact import Expands, exact_search
 from recsys_core.generator.family import AnyFamily, Rules, degraded_reasons
 from recsys_core.generator.fits import WordFits
+from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import ScoredItem, Task
-from recsys_core.ranking.mix import ServingConfig, TaskMix, away_from, geometric, toward_anchors, with_item_head
+from recsys_core.generator.widths import BeamConfig
+from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric, with_item_head
+from recsys_core.serving.partners import Partners
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -49,6 +54,7 @@ class Query:
         avoid: int64[d].
         k: how many items.
         beam: how many prefixes.
+        search: by a beam, or exactly.
     """
 
     history: Ints
@@ -61,20 +67,32 @@ class Query:
     avoid: Ints
     k: int
     beam: int
+    search: Literal["beam", "exact"] = "beam"
 
 
 class Ranked(NamedTuple):
-    """Answers to a batch.
+    """Answers to B queries.
 
     Attributes:
-        lists: one a query, best first; ``item_id`` holds the item index as text.
+        lists: best first; ``item_id`` holds the item index as text.
         timings: milliseconds by stage, for the whole batch.
+        expanded: prefixes that an exact search of each query expanded; None for a beam.
         degraded: why each query was answered by another engine than asked for; empty where it wasn't.
     """
 
     lists: list[list[ScoredItem]]
     timings: dict[str, float]
+    expanded: list[int | None]
     degraded: list[str]
+
+
+class _Searched(NamedTuple):
+    """What searches found: exact log-probabilities and scores float32[B, n_items], -inf where there are none."""
+
+    exact: Floats
+    scores: Floats
+    expanded: list[int | None]
+    timings: dict[str, float]
 
 
 class Scorer:
@@ -88,6 +106,7 @@ class Scorer:
         item_vectors: float32[n_items, d], unit rows, for anchors and dislikes.
         sids: int32[n_items, L].
         serving: what validation chose for this family.
+        beam: widths by level.
     """
 
     def __init__(
@@ -99,6 +118,7 @@ class Scorer:
         item_vectors: Floats,
         sids: NDArray[np.int32],
         serving: ServingConfig,
+        beam: BeamConfig | None = None,
     ) -> None:
         self.family = family
         self.fits = fits
@@ -108,11 +128,13 @@ class Scorer:
         self.nearest = Nearest(item_vectors)
         self.sids = sids
         self.serving = serving
+        self.beam = beam or BeamConfig()
 
     def rank(self, queries: Sequence[Query], model: str) -> Ranked:
-        """Rank for a batch.
+        """Ranked lists. Ties go to the smaller item index.
 
-        Ties go to the smaller item index.
+        Raises:
+            RequestError: an exact search is asked of a family that has none.
         """
         timings: dict[str, float] = {}
         clock = time.perf_counter()
@@ -128,14 +150,18 @@ class Scorer:
         encoded = self.family.encode([q.history for q in queries], [q.instruction for q in queries])
         lap("encode")
         searched = np.full(allowed.shape, -np.inf, dtype=np.float32)
+        expanded: list[int | None] = [None] * len(queries)
         if model in BASELINES:
             scores = self._baseline(queries, model)
         else:
             mixes = [self._mix(q, model) for q in queries]
-            searched, scores = self._search(encoded, queries, mixes, rules, timings)
+            shares = any(m.item_head for m in mixes)
+            head = self.family.item_head(encoded) if shares else None
+            partners = Partners(self, queries, mixes, head, mixed=model == "sidra")
+            lap("partners")
+            searched, scores, expanded, spent = self._search(encoded, queries, mixes, rules, partners)
+            _add(timings, spent)
             clock = time.perf_counter()
-            if model == "sidra":
-                scores = self._mixed(scores, queries, mixes)
         scores[~allowed] = -np.inf
         lap("mix")
         chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
@@ -153,7 +179,7 @@ class Scorer:
             ]
             for row, items in enumerate(chosen)
         ]
-        return Ranked(lists, timings, degraded_reasons(encoded, len(queries)))
+        return Ranked(lists, timings, expanded, degraded_reasons(encoded, len(queries)))
 
     def score_item(self, item: int, histories: Sequence[Ints], task: Task, instruction: str) -> tuple[Floats, float]:
         """Served score of one item under several histories, and what the instruction adds under the first.
@@ -186,55 +212,63 @@ class Scorer:
         return mix
 
     def _search(
-        self,
-        encoded: Any,
-        queries: Sequence[Query],
-        mixes: Sequence[TaskMix],
-        rules: Rules,
-        timings: dict[str, float],
-    ) -> tuple[Floats, Floats]:
-        """Exact log-probability and the generator's score of what the search found: two float32[B, n_items]."""
-        widths = np.array([q.beam for q in queries], dtype=np.int64)
-        pool = max(self.serving.pool, max(q.k for q in queries))
-        exact = np.full(rules.allowed.shape, -np.inf, dtype=np.float32)
-        scores = exact.copy()
-        for fusion in dict.fromkeys(m.fusion for m in mixes):
-            rows = np.array([n for n, m in enumerate(mixes) if m.fusion == fusion])
-            found, spent = self.family.search(encoded.take(rows), rules.take(rows), widths[rows], pool, fusion)
-            for name, value in spent.items():
-                timings[name] = timings.get(name, 0.0) + value
+        self, encoded: Any, queries: Sequence[Query], mixes: Sequence[TaskMix], rules: Rules, partners: Partners
+    ) -> _Searched:
+        """What the searches of a batch found, and what it is ranked by.
+
+        Items that a beam didn't find are ranked without the generator (item-CF may know them), or not at all where
+        nothing is mixed in; after an exact search, not at all: none of them can be among the best.
+        """
+        shape = rules.allowed.shape
+        out = _Searched(np.full(shape, -np.inf, np.float32), np.full(shape, -np.inf, np.float32), [None] * shape[0], {})
+        kinds = [(m.fusion, q.search) for m, q in zip(mixes, queries, strict=True)]
+        for fusion, kind in dict.fromkeys(kinds):
+            rows = np.array([n for n, each in enumerate(kinds) if each == (fusion, kind)])
+            part, own = encoded.take(rows), rules.take(rows)
+            if kind == "exact":
+                self._search_exactly(part, own, rows, [queries[n].k for n in rows], fusion, partners, out)
+                continue
+            widths = self.beam.by_level(np.array([queries[n].beam for n in rows]), self.sids.shape[1])
+            pool = max(self.serving.pool, max(q.k for q in queries))
+            found, spent = self.family.search(part, own, widths, pool, fusion)
+            began = time.perf_counter()
             place = np.broadcast_to(rows[:, None], found.items.shape)
             real = found.items >= 0
-            exact[place[real], found.items[real]] = found.log_probability[real]
-            scores[place[real], found.items[real]] = found.fused[real]
-        shares = np.array([m.item_head for m in mixes])
-        head = self.family.item_head(encoded) if shares.any() else None
-        if head is not None:
-            for row in np.flatnonzero(shares):
-                scores[row] = with_item_head(scores[row], head[row], float(shares[row]))
-        return exact, scores
+            out.exact[place[real], found.items[real]] = found.log_probability[real]
+            out.scores[place[real], found.items[real]] = found.fused[real]
+            for row in rows.tolist():
+                out.scores[row] = partners.score(row, slice(None), out.scores[row])
+            _add(out.timings, {**spent, "mix": (time.perf_counter() - began) * 1e3})
+        return out
 
-    def _mixed(self, generator: Floats, queries: Sequence[Query], mixes: Sequence[TaskMix]) -> Floats:
-        histories = [q.history for q in queries]
-        cf = self.item_cf.scores(histories)
-        near = self.nearest.scores(histories) if any(m.vectors for m in mixes) else cf
-        fits = self.fits([q.instruction for q in queries])
-        mixed = np.empty_like(generator)
-        for row, (query, mix) in enumerate(zip(queries, mixes, strict=True)):
-            mixed[row] = geometric(generator[row], cf[row], fits[row], mix, self.serving.floor, near[row])
-            if len(query.anchors):
-                likeness = self._likeness(query.anchors)
-                mixed[row] = toward_anchors(mixed[row], likeness, self.serving.anchor_weight, self.serving.floor)
-            if len(query.avoid):
-                resemblance = (self.item_vectors @ self.item_vectors[query.avoid].T).max(axis=1)
-                mixed[row] = away_from(mixed[row], resemblance, self.serving.avoid_weight)
-        return mixed
+    def _search_exactly(
+        self,
+        part: Any,
+        rules: Rules,
+        rows: Ints,
+        wanted: Sequence[int],
+        fusion: Fusion,
+        partners: Partners,
+        out: _Searched,
+    ) -> None:
+        """The best of some queries, as if beam and pool held the whole catalogue; written into ``out`` at ``rows``."""
+        if not isinstance(self.family, Expands):
+            name = type(self.family).__name__
+            raise RequestError(f"search: the generator that is loaded ({name}) has no exact search; ask for 'beam'")
+        began = time.perf_counter()
 
-    def _likeness(self, anchors: Ints) -> Floats:
-        """A distribution over items by resemblance to the anchors: half behaviour, half item vectors."""
-        cosine = (self.item_vectors @ self.item_vectors[anchors].T).max(axis=1)
-        near = np.exp(16.0 * (cosine - 1.0))
-        return np.asarray(0.5 * self.item_cf.scores([anchors])[0] + 0.5 * near / near.sum(), dtype=np.float32)
+        def ranking(row: int, items: Ints, log_probability: Floats) -> Floats:
+            return partners.score(int(rows[row]), items, log_probability)
+
+        expander = self.family.expander(part)
+        many = np.array(wanted, dtype=np.int64)
+        found = exact_search(expander, self.family.index, rules.allowed, many, fusion, ranking)
+        for number, row in enumerate(rows.tolist()):
+            items = found.items[number][found.items[number] >= 0]
+            out.exact[row, items] = found.log_probability[number, : len(items)]
+            out.scores[row, items] = found.score[number, : len(items)]
+            out.expanded[row] = int(found.expanded[number])
+        _add(out.timings, {"search": (time.perf_counter() - began) * 1e3})
 
     def _baseline(self, queries: Sequence[Query], model: str) -> Floats:
         if model == "popularity":
@@ -269,6 +303,11 @@ class Scorer:
             )
             known[needed] = filled
         return known.astype(np.float32)
+
+
+def _add(timings: dict[str, float], spent: dict[str, float]) -> None:
+    for name, ms in spent.items():
+        timings[name] = timings.get(name, 0.0) + ms
 
 
 def _top(scores: Floats, k: int) -> Ints:

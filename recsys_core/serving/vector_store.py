@@ -114,7 +114,7 @@ class ExactStore:
 
     def search(self, vector: ArrayLike, k: int, where: Rule | None = None) -> list[tuple[str, float]]:
         """See :class:`VectorStore`."""
-        allowed = _mask(where, self._catalogue)
+        allowed = allowed_mask(where, self._catalogue)
         rows = np.flatnonzero(self._present if allowed is None else self._present & allowed)
         if not len(rows):
             return []
@@ -122,7 +122,7 @@ class ExactStore:
         similarity = self._vectors @ query if allowed is None else self._vectors[rows] @ query
         if allowed is None:
             similarity = similarity[rows]
-        return _ranked(rows, similarity, k, self._catalogue)
+        return ranked_hits(rows, similarity, k, self._catalogue)
 
     def close(self) -> None:
         """See :class:`VectorStore`; there is nothing to let go of."""
@@ -168,7 +168,7 @@ class ChromaStore:
 
     def search(self, vector: ArrayLike, k: int, where: Rule | None = None) -> list[tuple[str, float]]:
         """See :class:`VectorStore`."""
-        allowed = _mask(where, self._catalogue)
+        allowed = allowed_mask(where, self._catalogue)
         stored = len(self)
         possible = stored if allowed is None else min(stored, int(allowed.sum()))
         if not possible:
@@ -182,7 +182,7 @@ class ChromaStore:
             if allowed is not None:
                 similarity, rows = similarity[allowed[rows]], rows[allowed[rows]]
             if len(rows) >= wanted or fetch >= stored:
-                return _ranked(rows, similarity, k, self._catalogue)
+                return ranked_hits(rows, similarity, k, self._catalogue)
             fetch = min(stored, fetch * 4)
 
     def close(self) -> None:
@@ -243,7 +243,12 @@ def _metadata(row: np.int64, facts: Mapping[str, Any] | None) -> dict[str, Any]:
     return values or {"sidra:row": float(row)}  # an item without attributes: Chroma refuses empty metadata
 
 
-def _mask(where: Rule | None, catalogue: Catalogue) -> NDArray[np.bool_] | None:
+def allowed_mask(where: Rule | None, catalogue: Catalogue) -> NDArray[np.bool_] | None:
+    """What a rule allows, ``bool[n_items]``; None where there is none.
+
+    Raises:
+        ValueError: a mask of another catalogue.
+    """
     if where is None:
         return None
     allowed = where.mask(catalogue) if isinstance(where, ItemFilter) else where
@@ -284,9 +289,17 @@ def _unit(table: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _ranked(
+def ranked_hits(
     rows: NDArray[np.int64], similarity: NDArray[np.float32], k: int, catalogue: Catalogue
 ) -> list[tuple[str, float]]:
+    """The ``k`` best of some items as ids and similarities, ties in catalogue order.
+
+    Args:
+        rows: ``int64[m]``, item indices.
+        similarity: ``float32[m]``.
+        k: how many.
+        catalogue: of the items.
+    """
     # below a millionth the two stores' arithmetic differs, so there catalogue order decides
     rounded = similarity.round(6)
     if len(rows) > 8 * k:

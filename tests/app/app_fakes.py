@@ -56,6 +56,8 @@ class FakeRecommender:
             generator=self.generator,
         )
 
+    changes = 0
+
     def history(self, user_id: str, limit: int | None = None) -> list[str] | None:
         user = self.log.user(user_id)
         if user is None:
@@ -145,7 +147,7 @@ def fake_runtime(settings: Settings) -> Runtime:
     """A runtime that is ready at once."""
     runtime = Runtime(settings)
     recommender = FakeRecommender()
-    runtime._recommender = recommender  # type: ignore[assignment]
+    runtime._live = SimpleNamespace(current=lambda: recommender, behind=lambda: False)  # type: ignore[assignment]
     runtime._conversations = FakeConversations(recommender, Database(settings.home / "talk.sqlite"))  # type: ignore[assignment]
     runtime._llm = NoChatModel()
     runtime.stages = {name: Stage("ready") for name in runtime.stages}

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from app.api import create_app
 from app.runtime import Runtime
 from app.settings import Settings
+from recsys_core.errors import RequestError
 
 
 def error(response: Any) -> dict[str, Any]:
@@ -65,6 +66,37 @@ def test_recommend_uses_history_and_says_when_there_is_none(api: TestClient, run
     stranger = api.post("/v1/recommend", json={"user_id": "nobody", "k": 2}).json()
     assert stranger["cold_start"]
     assert "cold start" in " ".join(stranger["notes"])
+
+
+def test_how_a_list_was_searched_is_told_and_counted(api: TestClient, runtime: Runtime, monkeypatch: Any) -> None:
+    plain = runtime.recommender.recommend
+
+    def narrowed(requests: Any, model: str = "sidra") -> Any:
+        return [r.model_copy(update={"beam": 7, "batch": 3, "notes": ["narrowed"]}) for r in plain(requests, model)]
+
+    monkeypatch.setattr(runtime.recommender, "recommend", narrowed)
+    body = api.post("/v1/recommend", json={"beam": 30}).json()
+    assert (body["beam"], body["batch"], body["expanded"], body["notes"]) == (7, 3, None, ["narrowed"])
+    text = api.get("/metrics").text
+    assert "sidra_beams_narrowed_total 1.0" in text
+    assert 'sidra_beam_width_bucket{le="10.0"} 1.0' in text
+    assert 'sidra_recommend_batch_bucket{le="2.0"} 0.0' in text
+
+
+def test_exact_is_asked_for_by_a_field_and_refused_by_its_name(
+    api: TestClient, runtime: Runtime, monkeypatch: Any
+) -> None:
+    assert api.post("/v1/recommend", json={"search": "exact", "k": 2}).status_code == 200
+    assert runtime.recommender.asked[-1].search == "exact"  # type: ignore[attr-defined]
+    assert "search" in error(api.post("/v1/recommend", json={"search": "wide"}))["message"]
+
+    def refuse(requests: Any, model: str = "sidra") -> Any:
+        raise RequestError("search: this generator has none")
+
+    monkeypatch.setattr(runtime.recommender, "recommend", refuse)
+    refused = api.post("/v1/recommend", json={"search": "exact"})
+    assert refused.status_code == 422
+    assert error(refused)["message"].startswith("search:")
 
 
 def test_thumbs_change_the_next_list(api: TestClient) -> None:

@@ -90,6 +90,8 @@ def test_wrong_usage_is_2() -> None:
         ["recommend", "--filter", "{"],
         ["recommend", "--filter", '{"all_of": 3}'],
         ["recommend", "--k", "0"],
+        ["recommend", "--beam", "0"],
+        ["recommend", "--beam", "widest"],
         ["recommend", "--task", "dance"],
         ["chat", "--json"],
         ["import", "--items", "x.csv"],
@@ -139,6 +141,16 @@ def test_recommend_json_is_one_object_that_obeys_the_filter(tiny_home: Path) -> 
         assert item["attributes"]["year"] >= 1990
         assert item["attributes"]["year"] != 1995
         assert "comedy" in [tag.lower() for tag in item["attributes"]["genre"]]
+
+
+def test_recommend_searches_exactly_on_demand(tiny_home: Path) -> None:
+    words = ["recommend", "--home", str(tiny_home), "--user", "nobody", "--k", "6", "--json", "--beam"]
+    exact, wide = (json.loads(runner.invoke(cli, [*words, beam]).stdout) for beam in ("exact", "1000"))
+    assert [i["item_id"] for i in exact["items"]] == [i["item_id"] for i in wide["items"]]
+    assert exact["expanded"] > 0
+    assert (exact["beam"], wide["beam"]) == (None, 1000)
+    shown = runner.invoke(cli, [*words[:-2], "--beam", "exact"])
+    assert f"exact: {exact['expanded']} prefixes expanded" in shown.output
 
 
 def test_recommend_table_and_unknown_field(tiny_home: Path) -> None:

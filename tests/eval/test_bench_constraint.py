@@ -1,12 +1,16 @@
 """The masking bench measures every method on the same states, counts the work, and draws it."""
 
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from eval.bench.constraint.catalogue import build_here, measure_build, random_sids
 from eval.bench.constraint.config import BenchConfig
 from eval.bench.constraint.measure import bench_constraint, short
 from eval.bench.constraint.plot import step_table, write_plot
+from eval.bench.constraint.table import step_tables
 from recsys_core.errors import ConfigError
 
 SMALL = BenchConfig(
@@ -33,7 +37,9 @@ def test_every_promised_figure_is_there():
         for method in SMALL.methods:
             assert report.figures[f"step_us.{method}{at}"] > 0
             assert report.figures[f"step_best_us.{method}{at}"] > 0
+            assert report.figures[f"ratio.{method}{at}"] > 0
             assert len(report.detail["levels_us"][at][method]["mask"]) == 3
+        assert report.figures[f"ratio.csr_eager{at}"] == 1
         assert report.figures[f"disagreements{at}"] == 0
     assert report.figures["peak_memory_mb"] > 10
     assert told[-1] == ("masking @1e3.zipf", 2, 2)
@@ -54,6 +60,30 @@ def test_what_cannot_be_measured_is_said(monkeypatch):
     report = bench_constraint(config, command="x")
     assert "step_us.prefix_fn@60" not in report.figures
     assert "more than 10 items" in report.detail["left_out"]["prefix_fn@60"]
+
+
+def test_a_table_says_how_methods_compare():
+    report = bench_constraint(SMALL.model_copy(update={"items": (60,)}), command="x")
+    uniform, zipf = step_tables(report)
+    assert uniform.columns[2].header == zipf.columns[2].header == "x csr_eager"
+    cells = dict(zip(uniform.columns[0].cells, uniform.columns[2].cells, strict=True))
+    assert cells["csr_eager"] == "1.00"
+    assert cells["sidra_live"] == f"{report.figures['ratio.sidra_live@60']:.2f}"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_every_method_is_left_out_with_the_reason():
+    config = SMALL.model_copy(update={"items": (60,), "codes": ("uniform",), "device": "cuda"})
+    report = bench_constraint(config, command="x")
+    assert set(report.detail["left_out"].values()) == {"no GPU that torch can use is here"}
+    assert not any(name.startswith("step_us") for name in report.figures)
+    assert report.figures["build_s@60"] > 0
+
+
+def test_a_missing_library_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xgrammar", None)
+    config = SMALL.model_copy(update={"items": (60,), "codes": ("uniform",), "methods": ("sidra_plain", "xgrammar")})
+    assert "xgrammar" in bench_constraint(config, command="x").detail["left_out"]["xgrammar@60"]
 
 
 def test_unknown_methods_and_codes_are_refused():

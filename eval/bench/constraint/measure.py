@@ -8,6 +8,7 @@ machine does falls on all alike; a figure is the sum over levels of the medians,
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -22,7 +23,8 @@ from recsys_core.constraints.masking import Masker
 from recsys_core.constraints.rules import LiveMasker, Rule
 from recsys_core.errors import ConfigError
 
-_SLOW = {"prefix_fn", "sorted_exact", "sorted_top50", "hash_bitmap"}
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.thread_time}
+_SLOW = {"prefix_fn", "sorted_exact", "sorted_top50", "hash_bitmap", "xgrammar"}
 _SLOW_ROUNDS = 5
 
 
@@ -71,7 +73,7 @@ def _measure(
 ) -> None:
     """One catalogue; its figures' names end in ``at``."""
     figures, detail = result
-    built = measure_build(items, config.levels, config.vocab, codes, config.seed)
+    built = measure_build(items, config.levels, config.vocab, codes, config.seed, config.clock)
     figures[f"build_s{at}"] = round(built["build_s"], 4)
     figures[f"bytes_per_item{at}"] = round(built["bytes"] / items, 2)
     figures[f"build_peak_mb{at}"] = round(built["build_peak_mb"], 1)
@@ -87,14 +89,13 @@ def _measure(
             # no C++ compiler, no transformers, too large: said in the detail
             methods.pop(name, None)
             detail["left_out"][f"{name}{at}"] = str(error).strip().splitlines()[0][:200]
-    work = {
-        name: {
-            "open": [method.open(method.step(level)) for level in range(config.levels)],
-            "places": [method.read(method.step(level)) for level in range(config.levels)],
-        }
-        for name, method in methods.items()
-    }
-    masked, with_best = _take_turns(config, methods, at, progress)
+    work = {name: _work(method, config.levels) for name, method in methods.items()}
+    for method in methods.values():
+        for level in range(config.levels):
+            method.ready(level)
+    masked, with_best, ratios = _take_turns(config, methods, at, progress)
+    for name, ratio in ratios.items():
+        figures[f"ratio.{name}{at}"] = round(ratio, 4)
     for name in methods:
         figures[f"step_us.{name}{at}"] = round(sum(masked[name]), 1)
         figures[f"step_best_us.{name}{at}"] = round(sum(with_best[name]), 1)
@@ -106,25 +107,40 @@ def _measure(
     figures[f"disagreements{at}"] = _disagreements(work)
 
 
+def _work(method: Method, levels: int) -> dict[str, list[int]]:
+    """What a method leaves open and reads, by level."""
+    counted: dict[str, list[int]] = {"open": [], "places": []}
+    for level in range(levels):
+        method.ready(level)
+        found = method.step(level)
+        counted["open"].append(method.open(found))
+        counted["places"].append(method.read(found))
+    return counted
+
+
 def _first_step(case: Case) -> float:
     """Median milliseconds from a new rule over items to its first continuations, the root's."""
     items = len(case.index)
-    plain = Masker(case.index.arrays, items)
+    plain, clock = Masker(case.index.arrays, items), CLOCKS[case.config.clock]
     rng, times = np.random.default_rng([case.config.seed, 2]), []
     for _ in range(7):
         allowed = rng.random(items) < case.config.share
         allowed[0] = True
-        began = time.perf_counter()
+        began = clock()
         masker = LiveMasker(plain, Rule.of_items(case.index.arrays, items, allowed))
         masker.step(0, case.nodes[0], case.scores[0])
-        times.append(1e3 * (time.perf_counter() - began))
+        times.append(1e3 * (clock() - began))
     return median(times)
 
 
 def _take_turns(
     config: BenchConfig, methods: dict[str, Method], at: str, progress: Progress | None
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Median microseconds a level of each method: masking, and masking with the choice of the best."""
+) -> tuple[dict[str, list[float]], dict[str, list[float]], dict[str, float]]:
+    """Median microseconds a level of each method: masking, and masking with the choice of the best.
+
+    The third result is the median over the rounds of a method's time for all levels divided by that of ``csr_eager``.
+    """
+    wait, clock = _waiting(config.device), CLOCKS[config.clock]
     names = list(methods)
     times: dict[tuple[str, int, bool], list[float]] = {}
     rng = np.random.default_rng([config.seed, 3])
@@ -136,9 +152,12 @@ def _take_turns(
                     continue
                 for chosen in (False, True):
                     action = methods[name].best if chosen else methods[name].step
-                    began = time.perf_counter()
+                    methods[name].ready(level)
+                    wait()
+                    began = clock()
                     action(level)
-                    spent = 1e6 * (time.perf_counter() - began)
+                    wait()
+                    spent = 1e6 * (clock() - began)
                     if round_:  # the first round warms up, compiling included
                         times.setdefault((name, level, chosen), []).append(spent)
         if progress is not None:
@@ -147,7 +166,28 @@ def _take_turns(
     def medians(chosen: bool) -> dict[str, list[float]]:
         return {n: [median(times[n, level, chosen]) for level in range(config.levels)] for n in names}
 
-    return medians(False), medians(True)
+    base = _totals(times, "csr_eager", config.levels)
+    ratios = {}
+    for name in names if base else ():
+        own = _totals(times, name, config.levels)
+        ratios[name] = median(mine / theirs for mine, theirs in zip(own, base, strict=False))
+    return medians(False), medians(True), ratios
+
+
+def _totals(times: dict[tuple[str, int, bool], list[float]], name: str, levels: int) -> list[float]:
+    """Microseconds of all levels, round by round."""
+    if (name, 0, False) not in times:
+        return []
+    return [sum(spent) for spent in zip(*(times[name, level, False] for level in range(levels)), strict=True)]
+
+
+def _waiting(device: str) -> Callable[[], None]:
+    """Waits until the device has done what it was given."""
+    if device == "cpu":
+        return lambda: None
+    import torch
+
+    return torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
 
 
 def _disagreements(work: dict[str, dict[str, list[int]]]) -> int:
@@ -156,7 +196,7 @@ def _disagreements(work: dict[str, dict[str, list[int]]]) -> int:
     return sum(len(set(level)) > 1 for level in zip(*exact, strict=True))
 
 
-_UNLIKE = {"sidra_live", "sidra_cached", "sidra_compacted", "sorted_top50", "hash_bitmap"}
+_UNLIKE = {"sidra_live", "sidra_cached", "sidra_compacted", "sidra_torch_rule", "sorted_top50", "hash_bitmap"}
 """Under a rule, or not exact by design."""
 
 

@@ -30,6 +30,7 @@ class PaddedCsr:
         sids: ``int[n, L]`` allowed semantic IDs; or the arrays of a trie, which saves sorting them again.
         vocabulary: columns of the scores.
         dense_levels: how many first levels are dense tables: 0, 1 or 2.
+        device: where the tensors go.
 
     Raises:
         BuildError: SIDs that can't be indexed, or another number of dense levels.
@@ -37,7 +38,9 @@ class PaddedCsr:
 
     complete = sound = True
 
-    def __init__(self, sids: ArrayLike | TrieArrays, vocabulary: int, dense_levels: int = 1) -> None:
+    def __init__(
+        self, sids: ArrayLike | TrieArrays, vocabulary: int, dense_levels: int = 1, device: str = "cpu"
+    ) -> None:
         arrays = sids if isinstance(sids, TrieArrays) else build_arrays(sids, items=None)[0]
         self.levels = len(arrays.tokens)
         if not 0 <= dense_levels <= min(2, self.levels):
@@ -58,9 +61,9 @@ class PaddedCsr:
             edges[written : written + len(tokens), 0] = tokens
             edges[written : written + len(tokens), 1] = self.first_state[level + 1] + np.arange(len(tokens))
             written += len(tokens)
-        self.pointer = torch.from_numpy(np.concatenate([*pointers, [written]]).astype(np.int32))
-        self.edges = torch.from_numpy(edges)
-        self.dense_states = [self._dense(arrays, level) for level in range(dense_levels)]
+        self.pointer = torch.from_numpy(np.concatenate([*pointers, [written]]).astype(np.int32)).to(device)
+        self.edges = torch.from_numpy(edges).to(device)
+        self.dense_states = [self._dense(arrays, level).to(device) for level in range(dense_levels)]
         self._compiled: dict[int, Step] = {}
 
     def _dense(self, arrays: TrieArrays, level: int) -> Tensor:
@@ -82,10 +85,10 @@ class PaddedCsr:
         if level < self.dense_levels:
             following = self.dense_states[level][states - self.first_state[level]]
             masked = torch.where(following > 0, scores, -torch.inf)
-            return masked, torch.arange(self.vocabulary).expand_as(masked), following
+            return masked, torch.arange(self.vocabulary, device=scores.device).expand_as(masked), following
         first = self.pointer[states].long()
         count = self.pointer[states + 1] - first
-        offset = torch.arange(self.fan[level])
+        offset = torch.arange(self.fan[level], device=scores.device)
         rows = self.edges[first[:, None] + offset]
         valid = offset < count[:, None]
         token = rows[..., 0].long()

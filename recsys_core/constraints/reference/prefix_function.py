@@ -49,6 +49,10 @@ class PrefixFunction:
     def mask(self, prefixes: ArrayLike, scores: Floats) -> Floats:
         """See :meth:`PrefixMasker.mask`."""
         prefix = torch.from_numpy(np.asarray(prefixes).astype(np.int64))
-        begun = torch.nn.functional.pad(prefix, (1, 0))
-        masked: Floats = self.processor(begun, torch.from_numpy(scores)).numpy()
+        masked: Floats = self.mask_tensors(prefix, torch.from_numpy(scores)).numpy()
+        return masked
+
+    def mask_tensors(self, prefixes: Tensor, scores: Tensor) -> Tensor:
+        """The same for ``int64[B, l]`` and ``float32[B, V]`` on any device."""
+        masked: Tensor = self.processor(torch.nn.functional.pad(prefixes, (1, 0)), scores)
         return masked

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.generator.exact import exact_search
 from recsys_core.generator.family import Rules
 from recsys_core.generator.lm.engine import Prompts
 from recsys_core.generator.lm.generator import LmGenerator
@@ -82,7 +83,15 @@ class LmAnswers:
         items = np.full((len(requests), pool), -1, dtype=np.int64)
         log_probability = np.full(items.shape, -np.inf, dtype=np.float32)
         spent: dict[str, float] = {}
-        short = np.arange(len(requests))
+        exactly = np.flatnonzero([r.search == "exact" for r in requests])
+        if len(exactly):
+            began = time.perf_counter()
+            expander = self.generator.expander(encoded.take(exactly))
+            best = exact_search(expander, self.generator.index, rules.allowed[exactly], wanted[exactly])
+            width = best.items.shape[1]
+            items[exactly, :width], log_probability[exactly, :width] = best.items, best.log_probability
+            spent["search"] = (time.perf_counter() - began) * 1e3
+        short = np.flatnonzero([r.search == "beam" for r in requests])
         while len(short):
             part = encoded if len(short) == len(requests) else encoded.take(short)
             found, times = self.generator.search(part, rules.take(short), widths[short], pool)

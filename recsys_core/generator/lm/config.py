@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 
 class LmConfig(BaseModel):
@@ -37,8 +37,19 @@ class LmConfig(BaseModel):
     """Dropout on embeddings and on what attention and feed-forward layers add, in training only."""
     start_scale: PositiveFloat = 14.0
     """First value of the learned factors on cosine logits (inverse temperatures)."""
+    lazy_layers: int = Field(default=0, ge=0)
+    """So many of the lower layers see the prompt and the level only, and run once a request for all beams
+    (:mod:`recsys_core.generator.lm.lazy`; from scratch only, served in process only). 0 is the ordinary decoder."""
     shared_vectors: bool = True
     """Whether a semantic-ID token has one vector for reading and for writing (before folding), or two."""
+
+    @model_validator(mode="after")
+    def _lazy_layers_are_some_of_the_layers(self) -> LmConfig:
+        if self.lazy_layers and self.pretrained:
+            raise ValueError("lazy_layers needs a model from scratch: pretrained layers have always seen all tokens")
+        if self.lazy_layers >= self.layers and not self.pretrained:
+            raise ValueError(f"lazy_layers {self.lazy_layers} leaves none of {self.layers} layers to read codes")
+        return self
 
 
 class LmTrainConfig(BaseModel):

@@ -128,9 +128,11 @@ def make_vocabulary(config: LmConfig, sids: NDArray[np.int32], *, hybrid: bool, 
         tokenizer = pretrained_tokenizer(config.pretrained)
     else:
         tokenizer = word_tokenizer(texts, config.text_tokens)
-    return LmVocabulary.extend(
+    vocabulary = LmVocabulary.extend(
         tokenizer, sizes, len(sids), hybrid=hybrid, window=config.window, text_limit=config.text_limit
     )
+    layout = vocabulary.layout.model_copy(update={"lazy_layers": config.lazy_layers})
+    return LmVocabulary(vocabulary.tokenizer, layout)
 
 
 def item_names(catalogue: Catalogue) -> list[list[str]]:

@@ -143,6 +143,7 @@ class Rows(NamedTuple):
         tokens: int64[R, T], padded.
         position: int64[R, T].
         sees: bool[R, 1, T, T], which tokens (last axis) each token attends to; every token sees itself.
+        depth: int64[R, T], 0 on the trunk and in padding, l at the l-th code of a branch.
         states: int64[n, L], into the flattened rows.
         targets: int64[n].
         weights: float32[n].
@@ -154,6 +155,7 @@ class Rows(NamedTuple):
     tokens: Tensor
     position: Tensor
     sees: Tensor
+    depth: Tensor
     states: Tensor
     targets: Tensor
     weights: Tensor
@@ -167,6 +169,7 @@ class Rows(NamedTuple):
             self.tokens.to(device),
             self.position.to(device),
             self.sees.to(device),
+            self.depth.to(device),
             self.states.to(device),
             self.targets.to(device),
             self.weights.to(device),
@@ -201,6 +204,7 @@ def pack(documents: Sequence[Document], pad: int, row_tokens: int) -> Rows:
         tokens=torch.from_numpy(tokens),
         position=torch.from_numpy(position),
         sees=torch.from_numpy(_sees(owner, position, branch, anchor)[:, None]),
+        depth=torch.from_numpy(np.where(branch == TRUNK, 0, position - anchor)),
         states=torch.from_numpy(np.concatenate(states)),
         targets=torch.from_numpy(np.concatenate([d.targets for d in documents])),
         weights=torch.from_numpy(np.concatenate([d.weights for d in documents])),

@@ -21,8 +21,9 @@ from recsys_core.generator.family import Rules, no_items
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.lm.base import StockModel
 from recsys_core.generator.lm.engine import LmEngine, Prompts
+from recsys_core.generator.lm.lazy import LazyDecoder
 from recsys_core.generator.lm.model import LmModel
-from recsys_core.generator.lm.search import Found, LmSearch
+from recsys_core.generator.lm.search import Found, LmExpander, LmSearch
 from recsys_core.generator.lm.vocabulary import LmVocabulary
 from recsys_core.generator.trie import TrieTensors
 
@@ -42,10 +43,15 @@ SCORE_POOL = 500
 def save_lm(model: LmModel, vocabulary: LmVocabulary, folder: Path) -> None:
     """Fold and write: ``config.json``, ``model.safetensors``, the tokenizer's files and ``sidra_lm.json``.
 
-    The folder is an ordinary causal LM: ``AutoModelForCausalLM`` and vLLM open it without code of ours.
+    The folder is an ordinary causal LM: ``AutoModelForCausalLM`` and vLLM open it without code of ours. With a lazy
+    decoder it is not: its own weights lie beside, and ``config.json`` says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model.fold().save_pretrained(folder)
+    causal = model.fold()
+    lazy, causal.lazy_decoder = causal.lazy_decoder, None
+    causal.save_pretrained(folder)
+    if lazy is not None:
+        lazy.save(folder)
     folded_vocabulary(model, vocabulary).save(folder)
 
 
@@ -76,7 +82,7 @@ class LmGenerator:
     """Scores and searches semantic IDs for batches of requests; instructions are read as text.
 
     Args:
-        causal: a stock causal LM.
+        causal: a stock causal LM, with a ``lazy_decoder`` where it was trained with one.
         vocabulary: its tokens.
         index: of the same semantic IDs.
     """
@@ -117,6 +123,9 @@ class LmGenerator:
                 f"{folder}: the generator knows {layout.n_items} items on {layout.levels} levels and {rows} tokens, "
                 f"the constraint index {len(index)} items on {index.levels} levels; run `sidra build` again"
             )
+        if layout.lazy_layers:
+            width = causal.config.hidden_size
+            causal.lazy_decoder = LazyDecoder.load(folder, layout.lazy_layers, layout.levels - 1, width)
         return cls(causal.to(device), vocabulary, index)
 
     def encode(self, histories: Sequence[Ints], instructions: Sequence[str]) -> Prompts:
@@ -158,13 +167,17 @@ class LmGenerator:
             What was found, and milliseconds spent on rules and on the search.
         """
         if not len(encoded.states):
-            return Found(*no_items(), spread=np.empty(0, np.float32), forwarded=0), {}
+            return Found(*no_items(), spread=np.empty(0, np.float32), expanded=np.empty(0, np.int64), forwarded=0), {}
         started = time.perf_counter()
         restriction = self.index.restrict(rules.allowed)
         ruled = time.perf_counter()
         found = self.beam.search(encoded, restriction, widths, pool, fusion)
         timings = {"rules": (ruled - started) * 1e3, "search": (time.perf_counter() - ruled) * 1e3}
         return found, timings
+
+    def expander(self, encoded: Prompts) -> LmExpander:
+        """For :func:`recsys_core.generator.exact.exact_search`."""
+        return LmExpander(self.beam, encoded)
 
     def log_probabilities(self, encoded: Prompts, items: Ints) -> Floats:
         """Exact log-probability of given items: int64[B, M] (-1 = padding) to float32[B, M]."""

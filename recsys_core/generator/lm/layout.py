@@ -46,6 +46,8 @@ class TokenLayout(BaseModel):
     """Newest history items that are read."""
     item_head_factor: float = 1.0
     """What item logits at the end of a prompt are multiplied with for a softmax over the whole catalogue."""
+    lazy_layers: int = 0
+    """Lower layers that see no codes (:mod:`recsys_core.generator.lm.lazy`); above 0 no stock engine can run it."""
 
     @property
     def levels(self) -> int:

@@ -50,7 +50,7 @@ class LmLoss(nn.Module):
             rows: packed documents, on the model's device.
             generator: for sampled negatives, on the processor.
         """
-        states = self.model(rows.tokens, rows.position, rows.sees)
+        states = self.model(rows.tokens, rows.position, rows.sees, rows.depth)
         with torch.autocast(states.device.type, enabled=False):
             # softmaxes over thousands of cosines need the full precision
             return self._total(rows, states.float().flatten(0, 1), generator)

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
+from recsys_core.errors import ConfigError
 from recsys_core.generator.lm.base import Base, StockModel
 from recsys_core.generator.lm.config import LmConfig
 from recsys_core.generator.lm.layout import TokenLayout
+from recsys_core.generator.lm.lazy import LazyDecoder, run_layers
 
 MAX_LOG_SCALE = 4.6
 """Factors stay under 100."""
@@ -82,6 +84,14 @@ class LmModel(nn.Module):
             self.content_out = _projection(content.shape[1], width, spread)
         # logs of the factors, one a level and one for the auxiliary softmax over all items
         self.log_scales = nn.Parameter(torch.full((layout.levels + 1,), config.start_scale).log())
+        self.lazy: LazyDecoder | None = None
+        if config.lazy_layers:
+            if layout.levels < 2:
+                raise ConfigError(
+                    f"lm.model.lazy_layers={config.lazy_layers}: semantic IDs of one level have no codes to read; "
+                    "choose 0"
+                )
+            self.lazy = LazyDecoder(config.lazy_layers, layout.levels - 1, width)
         self.dropout = nn.Dropout(config.dropout)
         for block in self.backbone.layers:
             # stock blocks have no dropout on what they add; a hook gives them one while training
@@ -138,26 +148,46 @@ class LmModel(nn.Module):
         items = self.item_outputs() * self.scale(layout.levels - 1 if layout.hybrid else layout.levels)
         return torch.cat([self.text_out, *codes, items])
 
-    def forward(self, tokens: Tensor, position: Tensor, sees: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, position: Tensor, sees: Tensor, depth: Tensor | None = None) -> Tensor:
         """States after each token.
 
         Args:
             tokens: int64[R, T].
             position: int64[R, T].
             sees: bool[R, 1, T, T].
+            depth: int64[R, T], which code of its branch each token is, 0 on the trunk; read by a lazy decoder only.
+                All are on the trunk when None.
 
         Returns:
             [R, T, d], each of length sqrt(d).
         """
         inputs = self.dropout(functional.embedding(tokens, self.input_rows()))
+        if self.lazy is not None:
+            return self._lazily(self.lazy, inputs, position, sees, torch.zeros_like(tokens) if depth is None else depth)
         states: Tensor = self.backbone(
             inputs_embeds=inputs, position_ids=position, attention_mask=sees, use_cache=False
         ).last_hidden_state
         return states
 
+    def _lazily(self, lazy: LazyDecoder, inputs: Tensor, position: Tensor, sees: Tensor, depth: Tensor) -> Tensor:
+        trunk = (depth == 0)[..., None]
+        places = self.dropout(lazy.place((depth - 1).clamp(min=0)))
+        itself = torch.eye(depth.shape[1], dtype=torch.bool, device=depth.device)
+        # below, a branch token sees the trunk and itself, as if it were the only one
+        blind = sees & (trunk[:, None, None, :, 0] | itself)
+        every = range(len(self.backbone.layers))
+        shared = run_layers(self.backbone, every[: lazy.layers], torch.where(trunk, inputs, places), position, blind)
+        hidden = torch.where(trunk, shared, lazy.fuse(shared, inputs))
+        states: Tensor = self.backbone.norm(run_layers(self.backbone, every[lazy.layers :], hidden, position, sees))
+        return states
+
     @torch.no_grad()
     def fold(self) -> StockModel:
-        """The same model as a stock causal LM, in float32 on the processor, in evaluation mode."""
+        """The same model as a stock causal LM, in float32 on the processor, in evaluation mode.
+
+        A lazy decoder's own weights come along as its ``lazy_decoder``, which only
+        :class:`recsys_core.generator.lm.engine.LmEngine` reads.
+        """
         config = copy.deepcopy(self.backbone.config)
         config.vocab_size, config.tie_word_embeddings = self.layout.size, False
         config.bos_token_id, config.eos_token_id, config.pad_token_id = (
@@ -176,6 +206,7 @@ class LmModel(nn.Module):
         causal.load_state_dict({n: t.clone() for n, t in weights.items()}, strict=True, assign=True)
         # not part of the weights, and left empty by the line above
         causal.base_model.rotary_emb = type(causal.base_model.rotary_emb)(config)
+        causal.lazy_decoder = None if self.lazy is None else copy.deepcopy(self.lazy).float().cpu()
         return causal.eval().requires_grad_(False)
 
 

@@ -22,6 +22,7 @@ from recsys_core.generator.lm.layout import TokenLayout
 from recsys_core.generator.vllm.answers import distributions
 from recsys_core.generator.vllm.pool import ServerPool, model_name
 from recsys_core.generator.vllm.rule import Probabilities, ServerRule, pack_items
+from recsys_core.generator.widths import widths_at
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -119,7 +120,7 @@ class ServerSearch:
             prompts: tokens of B requests.
             allowed: bool[n_items], what the rule allows.
             rule: the same for a server, from :meth:`rule`.
-            widths: int64[B], how many prefixes each request keeps at each level.
+            widths: int64[B], how many prefixes each request keeps at each level, or int64[B, L - 1] by level.
             pool: at most so many items come back a request.
             fusion: how prefix and item scores are combined; the model's own probabilities when None.
 
@@ -131,9 +132,10 @@ class ServerSearch:
         states, forwarded = self._start(len(prompts)), 0
         last = self.index.levels - 1
         for level in range(last):
-            children, asked = self._expand(level, states, prompts, restriction, rule, int(widths.max()), order)
+            width = widths_at(widths, level)
+            children, asked = self._expand(level, states, prompts, restriction, rule, int(width.max()), order)
             forwarded += asked
-            states = self._kept(level, states, children, widths)
+            states = self._kept(level, states, children, width)
         # sharpened probabilities and items of several semantic IDs need every sibling, closed ones too
         sharp = fusion is not None and fusion.power > 0
         every = sharp or self.index.leaves > len(self.index)

@@ -112,6 +112,11 @@ class ServedRelease:
             raise ReleaseError(f"release {release.id} has no lm; build one that has: sidra build --with-lm") from None
         except (OSError, ValueError) as error:
             raise ReleaseError(f"{folder}: {LAYOUT_FILE} can't be read ({error}); run `sidra build` again") from error
+        if layout.lazy_layers:
+            raise ReleaseError(
+                f"release {release.id}: its lm is a lazy decoder, which vLLM can't run; build one without "
+                "`lm.model.lazy_layers`, or serve it in process with SIDRA_GENERATOR=lm"
+            )
         return cls(release.id, layout, ConstraintIndex.load(release.index), Catalogue.load(release.catalogue))
 
     def check(self, arguments: Mapping[str, Any] | None, max_tokens: int | None) -> None:

@@ -249,7 +249,7 @@ class TestSelection:
     def test_too_few_contexts_or_too_small_a_lead_leave_the_order_of_content(self):
         for config, supported in ((PathConfig(minimum_contexts=1000), 0), (PathConfig(margin=1.0), 1)):
             _, _, pool, chosen = self._choice(config)
-            assert chosen.paths[0].tolist() == pool[0][:4].tolist()
+            assert chosen.paths[0].tolist() == pool[0][: PathConfig().registered].tolist()
             assert (chosen.supported, chosen.committed, chosen.switched) == (supported, 0, 0)
 
     def test_a_neighbour_that_only_opens_histories_gives_no_context(self):

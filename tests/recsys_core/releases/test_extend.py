@@ -16,7 +16,8 @@ from recsys_core.catalog.importer import ColumnMapping
 from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.errors import DataError, ReleaseError
 from recsys_core.generator.protocol import GenerateRequest
-from recsys_core.releases.extend import Extension, extend_release, release_content, trained_items
+from recsys_core.releases.added import Extension, release_content, trained_items
+from recsys_core.releases.extend import extend_release
 from recsys_core.releases.new_items import joined, read_new_items
 from recsys_core.releases.store import ReleaseStore
 from recsys_core.serving.recommender import Recommender

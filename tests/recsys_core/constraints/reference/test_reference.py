@@ -7,6 +7,7 @@ import torch
 from recsys_core.constraints import ConstraintIndex
 from recsys_core.constraints.masking import Masker
 from recsys_core.constraints.reference import DictTrie, HashBitmap, MaskerByPrefix, SortedArray, SortedArrayTopK
+from recsys_core.constraints.reference.grammar import Grammar, grammar_text
 from recsys_core.constraints.reference.padded_csr import PaddedCsr
 from recsys_core.constraints.reference.prefix_function import PrefixFunction, prefix_allowed_tokens_fn
 from recsys_core.errors import BuildError
@@ -28,6 +29,14 @@ class TestDictTrie(PrefixMaskerContract):
         trie = DictTrie([[1, 2], [1, 3]])
         assert trie.allowed([7]) == []
         assert sorted(trie.allowed([1])) == [2, 3]
+
+
+class TestGrammar(PrefixMaskerContract):
+    """Only where xgrammar is installed."""
+
+    def build(self, sids):
+        pytest.importorskip("xgrammar")
+        return Grammar(sids, 310)
 
 
 class TestSortedArray(PrefixMaskerContract):
@@ -98,3 +107,9 @@ class TestPaddedCsrOfEdgesAlone(TestPaddedCsr):
 
 class TestPaddedCsrOfTwoDenseLevels(TestPaddedCsr):
     dense = 2
+
+
+def test_a_grammar_has_a_rule_for_every_prefix():
+    text = grammar_text([[0, 1], [2, 0], [0, 3], [0, 1]])
+    a, b, c, d = (chr(0x4E00 + token) for token in range(4))
+    assert text.splitlines() == [f'root ::= "{a}" n1 | "{c}" n2', f'n1 ::= "{b}" | "{d}"', f'n2 ::= "{a}"']
