@@ -16,8 +16,10 @@ from agents.memory import Database, FeedbackStore, ThreadInfo
 from agents.state import ChatMessage, SlateCard
 from app.runtime import Runtime, Stage
 from app.settings import Settings
+from recsys_core.catalog.changes import Applied, CatalogueChanges, Change, check, offering
 from recsys_core.catalog.synth import synthetic
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult, ScoredItem
+from recsys_core.releases.new_items import catalogue_after
 from recsys_core.releases.release import Manifest
 
 
@@ -143,11 +145,46 @@ class FakeConversations:
         )
 
 
+class FakeLive:
+    """Changes of the catalogue in memory: checked and shown as for real, never written down."""
+
+    def __init__(self, recommender: FakeRecommender) -> None:
+        self.recommender = recommender
+        self.base = recommender.catalogue
+        self.made = CatalogueChanges()
+
+    def current(self) -> FakeRecommender:
+        return self.recommender
+
+    def behind(self) -> bool:
+        return False
+
+    def apply(self, change: Change) -> Applied:
+        check(change, self.recommender.catalogue)
+        self.made = self.made.then(self.made.number + 1, change)
+        self.recommender.catalogue = offering(catalogue_after(self.base, self.made), self.made.withdrawn)
+        return self.status()
+
+    def status(self) -> Applied:
+        catalogue = self.recommender.catalogue
+        offered = int(catalogue.offered.sum())
+        return Applied(
+            number=self.made.number,
+            release="r-test",
+            items=offered,
+            withdrawn=len(catalogue) - offered,
+            pending=len(self.made.added) + len(self.made.retags),
+        )
+
+    def merge(self, *, wait: bool = True) -> Applied:
+        return self.status()
+
+
 def fake_runtime(settings: Settings) -> Runtime:
     """A runtime that is ready at once."""
     runtime = Runtime(settings)
     recommender = FakeRecommender()
-    runtime._live = SimpleNamespace(current=lambda: recommender, behind=lambda: False)  # type: ignore[assignment]
+    runtime._live = FakeLive(recommender)  # type: ignore[assignment]
     runtime._conversations = FakeConversations(recommender, Database(settings.home / "talk.sqlite"))  # type: ignore[assignment]
     runtime._llm = NoChatModel()
     runtime.stages = {name: Stage("ready") for name in runtime.stages}

@@ -66,6 +66,11 @@ def bodies(document: dict[str, Any], schema: dict[str, Any]) -> st.SearchStrateg
                 {"role": st.sampled_from(["user", "system", "assistant", "x"]), "content": TEXT | JSON}
             )
             fields[name] = st.lists(message, max_size=3) | JSON
+        elif name == "attributes":
+            fields[name] = st.dictionaries(FIELD, JSON, max_size=3) | JSON
+        elif name == "items":
+            new = st.fixed_dictionaries({"id": TEXT}, optional={"title": TEXT, "text": TEXT, "attributes": JSON})
+            fields[name] = st.lists(st.sampled_from(["1", "i0"]) | TEXT | new, max_size=3) | JSON
         elif name in {"history", "exclude", "anchors", "avoid"}:
             fields[name] = st.lists(st.sampled_from(["1", "2", "i0", "zzz"]) | TEXT, max_size=4) | JSON
         else:
