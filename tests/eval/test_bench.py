@@ -1,8 +1,11 @@
 """The benches count what they say and report faults."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from eval.bench.api import TurnTime, turn_figures
+from eval.bench.api import TurnTime, settled, turn_figures
 from eval.bench.generate import bench_generate, peak_memory_mb
 
 
@@ -58,3 +61,12 @@ def test_turn_figures():
 
 def test_peak_memory_is_in_megabytes():
     assert 10 < peak_memory_mb() < 100_000
+
+
+def test_a_language_model_that_is_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter(["starting", "starting", "ready", "never asked"])
+    client: Any = SimpleNamespace(info=lambda: {"llm": {"state": next(states)}})
+    monkeypatch.setattr("eval.bench.api.time.sleep", lambda seconds: None)
+    assert settled(client)["llm"]["state"] == "ready"
+    forever: Any = SimpleNamespace(info=lambda: {"llm": {"state": "starting"}})
+    assert settled(forever, wait_s=0.0)["llm"]["state"] == "starting"

@@ -49,7 +49,8 @@ def save_lm(model: LmModel, vocabulary: LmVocabulary, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     causal = model.fold()
     lazy, causal.lazy_decoder = causal.lazy_decoder, None
-    causal.save_pretrained(folder)
+    with _no_bars():
+        causal.save_pretrained(folder)
     if lazy is not None:
         lazy.save(folder)
     folded_vocabulary(model, vocabulary).save(folder)
