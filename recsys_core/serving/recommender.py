@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from recsys_core.baselines.item_cf import ItemCF
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.interactions import InteractionLog
-from recsys_core.constraints.index import ConstraintIndex
 from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
-from recsys_core.errors import ReleaseError, UnknownItemError
-from recsys_core.generator.fits import WordFits
+from recsys_core.errors import UnknownItemError
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.generator.widths import BeamConfig
-from recsys_core.ranking.mix import ServingConfig
-from recsys_core.releases.added import release_content
 from recsys_core.releases.release import Release
 from recsys_core.serving.batching import BatchConfig, Batcher
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
-from recsys_core.serving.families import FamilySource, GeneratorName, Servers, open_family, serving_file
+from recsys_core.serving.families import GeneratorName, Servers
+from recsys_core.serving.opening import open_scorer, read_vectors
 from recsys_core.serving.scoring import BASELINES, Query, Scorer
 from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
 
@@ -153,12 +147,12 @@ class Recommender:
         catalogue = Catalogue.load(release.catalogue)
         log = InteractionLog.load(release.interactions)
         encoder = TextEncoder(text_config)
-        scorer = _open_scorer(release, len(catalogue), encoder, generator, beam, servers)
+        scorer = open_scorer(release, len(catalogue), encoder, generator, beam, servers)
         store: VectorStore
         if vector_store == "chroma":
             store = ChromaStore(catalogue, release.collection)
         else:
-            store = ExactStore(catalogue, _vectors(release.text_vectors, len(catalogue)))
+            store = ExactStore(catalogue, read_vectors(release.text_vectors, len(catalogue)))
         return cls(release, catalogue, log, encoder, scorer, store, generator, batching=batching, servers=servers)
 
     def with_generator(self, generator: GeneratorName) -> Recommender:
@@ -167,7 +161,7 @@ class Recommender:
         Raises:
             ReleaseError: the release has no such generator.
         """
-        scorer = _open_scorer(self.release, len(self.catalogue), self.text, generator, self.scorer.beam, self.servers)
+        scorer = open_scorer(self.release, len(self.catalogue), self.text, generator, self.scorer.beam, self.servers)
         return self._like(self.catalogue, scorer, generator, self.changes, self.batching)
 
     def joined(self, batching: BatchConfig) -> Recommender:
@@ -410,50 +404,3 @@ class Recommender:
 
 def _unusual(degraded: str) -> list[str]:
     return [f"Not as usual: {degraded}."] if degraded else []
-
-
-def _open_scorer(
-    release: Release,
-    n_items: int,
-    encoder: TextEncoder,
-    generator: GeneratorName,
-    beam: BeamConfig | None,
-    servers: Servers | None,
-) -> Scorer:
-    # first of all: a release that lacks the generator should say so at once
-    serving = _serving(serving_file(generator, release))
-    index = ConstraintIndex.load(release.index)
-    if len(index) != n_items:
-        raise ReleaseError(
-            f"{release.path}: the constraint index has {len(index)} items, the catalogue {n_items}; "
-            "run `sidra build` again"
-        )
-    sids = _vectors(release.sids, n_items)
-    content = release_content(release, _vectors(release.text_vectors, n_items))
-    return Scorer(
-        family=open_family(generator, FamilySource(release, index, sids, content, encoder.encode_texts, servers)),
-        fits=WordFits.load(release.generator, content, encoder.encode_texts),
-        item_cf=ItemCF.load(release.item_cf),
-        popularity=_vectors(release.popularity, n_items),
-        item_vectors=_vectors(release.item_vectors, n_items),
-        sids=sids,
-        serving=serving,
-        beam=beam,
-    )
-
-
-def _vectors(path: Path, rows: int) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ReleaseError(f"{path} can't be read ({error}); run `sidra build` again") from error
-    if len(array) != rows:
-        raise ReleaseError(f"{path} has {len(array)} rows for {rows} items; run `sidra build` again")
-    return array
-
-
-def _serving(path: Path) -> ServingConfig:
-    try:
-        return ServingConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
-        raise ReleaseError(f"{path} can't be read ({error}); run `sidra build` again") from error
