@@ -19,6 +19,8 @@ class Act(StrEnum):
     """Asks why an item was recommended."""
     about = "about"
     """Asks what an item is."""
+    compare = "compare"
+    """Asks how two items differ."""
     clarify = "clarify"
     """Speaks of "it" or a slot that isn't there: ask back."""
     hello = "hello"
@@ -112,3 +114,9 @@ class Intent(BaseModel):
     """Titles and names that are not in the catalogue."""
     notes: list[str] = Field(default_factory=list)
     """Assumptions that the answer should say."""
+    mood: str = ""
+    """Mood named by the words ("funny", "relaxing"), as the catalogue-independent lexicon calls it."""
+    question: str = ""
+    """What to ask back, because the request is too open to know what is meant; empty when it isn't."""
+    lasting: list[Wish] = Field(default_factory=list)
+    """What the user says of themself for good ("I never watch horror"); also among the wishes."""
