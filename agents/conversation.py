@@ -149,6 +149,10 @@ class ConversationService:
         self._tasks.add(warming)
         warming.add_done_callback(self._tasks.discard)
 
+    async def view(self) -> View:
+        """The catalogue as it is now, with its titles and rules."""
+        return await asyncio.to_thread(self._view)
+
     def _view(self) -> View:
         """The catalogue as it is now; may have to read new titles."""
         recommender, known = self._current(), self._known

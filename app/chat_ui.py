@@ -12,6 +12,7 @@ from app.ui import style
 from app.ui.gate import is_open
 from app.ui.session import Session, open_session
 from app.ui.sidebar import draw_sidebar
+from app.ui.suggestions import suggestions
 from app.ui.turns import draw_message, run_turn
 
 _OTHERS = "Show me others"
@@ -62,6 +63,7 @@ def draw_conversation(
     session.pending = None
     if not session.messages and not text:
         st.html(style.hero(info["item_noun"]))
+        _draw_suggestions(session, client)
         _draw_chips(session, examples(info), "example")
     for number in range(len(session.messages)):
         draw_message(session, client, number)
@@ -70,6 +72,7 @@ def draw_conversation(
     elif session.messages and session.messages[-1].get("slate"):
         disliked = any(session.votes.get(str(card["item_id"]), 0) < 0 for card in session.messages[-1]["slate"])
         _draw_chips(session, _FOLLOW_UPS, f"next-{len(session.messages)}", strong=_OTHERS if disliked else None)
+        _draw_suggestions(session, client)
 
 
 def examples(info: dict[str, Any]) -> list[str]:
@@ -87,8 +90,17 @@ def examples(info: dict[str, Any]) -> list[str]:
     return [f"{value} {noun}" for field in tags[:2] for value in field["values"][:2]] + ["Surprise me"]
 
 
+def _draw_suggestions(session: Session, client: SidraClient) -> None:
+    """What this person may want next; a stranger, of whom nothing is known, gets the examples alone."""
+    if session.user.startswith("visitor-") and not session.votes and not session.messages:
+        return
+    if labels := suggestions(session, client):
+        st.html(style.section("You may want next"))
+        _draw_chips(session, labels, f"wish-{len(session.messages)}")
+
+
 def _draw_chips(session: Session, labels: list[str], key: str, strong: str | None = None) -> None:
-    middle: Literal["center", "left"] = "center" if key == "example" else "left"
+    middle: Literal["center", "left"] = "left" if session.messages else "center"
     with st.container(horizontal=True, horizontal_alignment=middle, gap="small", key=key):
         for number, label in enumerate(labels):
             st.button(

@@ -168,6 +168,10 @@ class SidraClient:
         """Readable facts about a user."""
         return self._json("GET", f"/v1/users/{_path(user_id)}/profile")
 
+    def next_wishes(self, user_id: str) -> Json:
+        """Up to three requests that a user is likely to make next."""
+        return self._json("GET", f"/v1/users/{_path(user_id)}/next")
+
     def forget(self, user_id: str) -> Json:
         """Forget threads, checkpoints and thumbs of a user."""
         return self._json("DELETE", f"/v1/users/{_path(user_id)}/profile")

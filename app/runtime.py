@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agents.conversation import ConversationService
     from agents.llm.protocol import ChatModel
     from agents.llm.settings import LLMSettings
+    from agents.next_wish.service import NextWishes
     from recsys_core.releases.release import Release
     from recsys_core.serving.live import LiveRecommender
     from recsys_core.serving.recommender import Recommender
@@ -56,11 +57,13 @@ class Runtime:
         self.metrics = Metrics()
         self.stages = {name: Stage() for name in STAGES}
         self.turns = asyncio.Semaphore(settings.max_turns)
+        self.talking = 0
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="recommend")
         self._waiting = 0
         self._live: LiveRecommender | None = None
         self._llm: ChatModel | None = None
         self._conversations: ConversationService | None = None
+        self._next_wishes: NextWishes | None = None
         self._loading: asyncio.Task[None] | None = None
 
     @property
@@ -111,9 +114,24 @@ class Runtime:
         return self._conversations
 
     @property
+    def next_wishes(self) -> NextWishes:
+        """Who suggests what to ask for next.
+
+        Raises:
+            NotReady: conversations are still loading or can't be loaded.
+        """
+        if self._next_wishes is None:
+            raise NotReady(self.sentence())
+        return self._next_wishes
+
+    @property
     def llm(self) -> ChatModel | None:
         """The language model, once it is made."""
         return self._llm
+
+    def idle(self) -> bool:
+        """True when no conversation is being answered."""
+        return self.talking == 0
 
     def sentence(self) -> str:
         """One sentence on where loading stands."""
@@ -156,6 +174,8 @@ class Runtime:
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.wait([self._loading])
+        if self._next_wishes is not None:
+            await self._next_wishes.close()
         if self._conversations is not None:
             await self._conversations.close()
         if self._llm is not None:
@@ -244,6 +264,7 @@ class Runtime:
 
     async def _open_conversations(self) -> None:
         from agents.conversation import ConversationConfig, ConversationService
+        from agents.next_wish.service import NextWishes
 
         while self._llm is None and self.stages["language_model"].state in {"waiting", "loading"}:
             await asyncio.sleep(0.01)
@@ -262,6 +283,7 @@ class Runtime:
         )
         await service.start()
         self._conversations = service
+        self._next_wishes = NextWishes(llm, service.feedback)
 
     async def _load_model(self) -> None:
         stage = self.stages["language_model"]

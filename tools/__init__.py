@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tools import items, recommend
+from tools import items, recommend, wishes
 from tools.context import ToolContext
 from tools.errors import ToolError
 from tools.registry import Tool, ToolRegistry, registry
 
-__all__ = ["Tool", "ToolContext", "ToolError", "ToolRegistry", "items", "recommend", "registry"]
+__all__ = ["Tool", "ToolContext", "ToolError", "ToolRegistry", "items", "recommend", "registry", "wishes"]

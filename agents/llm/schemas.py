@@ -51,6 +51,17 @@ class IntentReply(BaseModel):
         )
 
 
+class NextWishReply(BaseModel):
+    """What a person may ask for next, as the model guesses; everything in it still has to be linked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    wishes: list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]] = Field(
+        default_factory=list, max_length=3
+    )
+    """Requests in a few words."""
+
+
 @lru_cache(maxsize=16)
 def _with_kinds(kinds: tuple[str, ...]) -> type[IntentReply]:
     kind: Any = Literal[kinds]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands import claims
+from app.commands import claims, evaluate_next_wish
 from app.commands.terminal import Bar, Failed, JsonFlag, console, say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def register(cli: typer.Typer) -> None:
     evaluate.command("offline")(offline)
     evaluate.command("conversations")(conversations)
     claims.register(evaluate)
+    evaluate_next_wish.register(evaluate)
     cli.add_typer(evaluate, name="eval")
     bench = typer.Typer(help="Measure how fast the answers are.", no_args_is_help=True)
     bench.command("generate")(bench_generate)
@@ -98,7 +99,7 @@ def offline(
     finally:
         recommender.close()
     page = write_html(report, html or settings.home / "reports" / f"offline-{report.context.release}.html")
-    _tell(report, json_)
+    tell(report, json_)
     say(f"Page with plots: {page}")
 
 
@@ -165,7 +166,7 @@ def conversations(
     scripts = load_scripts(folder or SCRIPTS, tuple(only or ()))
     with running_api(settings) as address, SidraClient(address, settings.key) as client, Bar() as bar:
         report = run_conversations(client, scripts, repeats=repeats, known_user=user, seed=seed, progress=bar)
-    _tell(report, json_)
+    tell(report, json_)
     failed = report.figures["conversations"] - report.figures["conversations_passed"]
     if failed:
         raise Failed(f"{failed:g} conversations failed; the reasons stand in the detail of --json")
@@ -194,7 +195,7 @@ def bench_generate(
             )
     finally:
         recommender.close()
-    _tell(report, json_)
+    tell(report, json_)
 
 
 def bench_api(
@@ -224,7 +225,7 @@ def bench_api(
             addresses = {each.llm: stack.enter_context(running_api(each)) for each in wanted}
         bar = stack.enter_context(Bar())
         report = measure(addresses, api_key=settings.key, rounds=rounds, user=user, seed=seed, progress=bar)
-    _tell(report, json_)
+    tell(report, json_)
 
 
 def bench_beams(
@@ -323,7 +324,7 @@ def bench_constraint(
     )
     with Bar() as bar:
         report = measure(config, progress=bar)
-    _tell(report, json_)
+    tell(report, json_)
     if not json_:
         for table in step_tables(report):
             console().print(table)
@@ -346,7 +347,8 @@ def running_api(settings: Settings) -> Iterator[str]:
         yield address
 
 
-def _tell(report: Any, json_: bool) -> None:
+def tell(report: Any, json_: bool) -> None:
+    """A report's figures as a table, or all of it as JSON."""
     if json_:
         typer.echo(report.to_json())
         return

@@ -70,10 +70,12 @@ def _message(body: ChatBody, runtime: Runtime) -> str:
 async def _turn(body: ChatBody, message: str, user: str, runtime: Runtime) -> AsyncGenerator[Event, None]:
     earlier = [{"role": m.role, "content": m.plain()} for m in body.messages[:-1] if m.role in {"user", "assistant"}]
     begun = time.perf_counter()
-    cards = words = False
+    cards = words = talking = False
     outcome = "cancelled"
     try:
         async with runtime.turns:
+            runtime.talking += 1
+            talking = True
             turn = runtime.conversations.turn(
                 message=message,
                 user_id=user,
@@ -99,6 +101,7 @@ async def _turn(body: ChatBody, message: str, user: str, runtime: Runtime) -> As
         outcome = "error"
         raise
     finally:
+        runtime.talking -= talking
         runtime.metrics.turn(outcome)
 
 

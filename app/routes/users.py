@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from agents.next_wish.state import Suggestions
 from app.failures import ApiError
 from app.profile import Profile, describe
 from app.routes.common import ERRORS, RuntimeDep, UserPath
@@ -33,10 +34,20 @@ async def profile(user_id: UserPath, runtime: RuntimeDep) -> Profile:
     return await runtime.run(describe, await runtime.snapshot(), user_id, thumbs)
 
 
+@router.get("/users/{user_id:path}/next")
+async def next_wish(user_id: UserPath, runtime: RuntimeDep) -> Suggestions:
+    """Up to three requests that the user is likely to make next, from what they chose lately."""
+    view = await runtime.conversations.view()
+    # suggestions wait for conversations, never the other way round
+    idle = runtime.idle
+    return await runtime.next_wishes.suggest(user_id, view.recommender, view.understanding, view.titles, idle)
+
+
 @router.delete("/users/{user_id:path}/profile")
 async def forget(user_id: UserPath, runtime: RuntimeDep) -> dict[str, Any]:
     """Forget a user's threads, checkpoints and thumbs. The log inside a release is immutable and stays."""
     known = (await runtime.snapshot()).history(user_id) is not None
     await runtime.conversations.forget(user_id)
+    runtime.next_wishes.forget(user_id)
     note = "the interaction log of the release still holds this user; import without them and build to remove it"
     return {"user_id": user_id, "forgotten": ["threads", "checkpoints", "feedback"], "note": note if known else ""}

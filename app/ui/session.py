@@ -33,6 +33,8 @@ class Session:
     """Goes up when the filters are cleared."""
     notice: str = ""
     """A sentence to show once."""
+    suggested: tuple[str, list[str]] = ("", [])
+    """For which moment of the conversation suggestions were fetched, and what they say."""
 
 
 def open_session(client: SidraClient) -> Session:

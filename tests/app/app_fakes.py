@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from agents.conversation import View
 from agents.errors import ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
 from agents.memory import Database, FeedbackStore, ThreadInfo
+from agents.next_wish.service import NextWishes
 from agents.state import ChatMessage, SlateCard
 from app.runtime import Runtime, Stage
 from app.settings import Settings
@@ -134,6 +136,9 @@ class FakeConversations:
         await self.history(thread_id, user_id)
         del self.stored[thread_id]
 
+    async def view(self) -> View:
+        return View.of(self.recommender)  # type: ignore[arg-type]
+
     async def forget(self, user_id: str) -> None:
         self.feedback.delete(user_id)
         self.stored = {i: pair for i, pair in self.stored.items() if pair[0] != user_id}
@@ -187,6 +192,7 @@ def fake_runtime(settings: Settings) -> Runtime:
     runtime._live = FakeLive(recommender)  # type: ignore[assignment]
     runtime._conversations = FakeConversations(recommender, Database(settings.home / "talk.sqlite"))  # type: ignore[assignment]
     runtime._llm = NoChatModel()
+    runtime._next_wishes = NextWishes(runtime._llm, runtime._conversations.feedback)  # type: ignore[union-attr]
     runtime.stages = {name: Stage("ready") for name in runtime.stages}
     runtime.stages["language_model"] = Stage("off", "no language model")
 

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 import uvicorn
 from app_fakes import fake_runtime
 from fastapi.testclient import TestClient
+from streamlit.testing.v1 import AppTest
 
 from app.api import create_app
 from app.runtime import Runtime
 from app.settings import Settings
+
+PAGE = Path(__file__).resolve().parents[2] / "app" / "chat_ui.py"
 
 
 @pytest.fixture
@@ -64,3 +68,18 @@ def address(runtime: Runtime) -> Iterator[str]:
 @pytest.fixture
 def serve() -> Callable[[Any], Any]:
     return listening
+
+
+@pytest.fixture
+def page(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+    def open_page(url: str = address, **query: str) -> AppTest:
+        monkeypatch.setenv("SIDRA_API_URL", url)
+        bench = AppTest.from_file(str(PAGE), default_timeout=30)
+        for name, value in query.items():
+            bench.query_params[name] = value
+        return bench.run()
+
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield open_page
+    st.cache_resource.clear()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.client import SidraClient
@@ -15,23 +12,6 @@ from app.runtime import Runtime, Stage
 from app.ui.cards import card_html
 from app.ui.filters import usable
 from app.ui.style import initials
-
-PAGE = Path(__file__).resolve().parents[2] / "app" / "chat_ui.py"
-
-
-@pytest.fixture
-def page(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
-    def open_page(url: str = address, **query: str) -> AppTest:
-        monkeypatch.setenv("SIDRA_API_URL", url)
-        bench = AppTest.from_file(str(PAGE), default_timeout=30)
-        for name, value in query.items():
-            bench.query_params[name] = value
-        return bench.run()
-
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield open_page
-    st.cache_resource.clear()
 
 
 def shown(bench: AppTest) -> str:

@@ -1,0 +1,1 @@
+"""What somebody is interested in, as tags of the catalogue: measured, compared over time, and predicted."""
