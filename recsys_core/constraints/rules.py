@@ -1,4 +1,4 @@
-"""A rule as leaf positions, and stepping under it without preparing anything: two reads of a prefix sum a child."""
+"""A rule as leaf positions, and stepping under it without preparing anything: two counts in a bit vector a child."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from recsys_core.constraints.arrays import IntArray, TrieArrays
 from recsys_core.constraints.continuations import Continuations, Floats, Ints
 from recsys_core.constraints.masking import LevelTable, Masker
+from recsys_core.constraints.rank import RankedBits
 
 _CHUNK = 8_192
+_PACKED_FROM = 4_000_000
+"""A rule over more items is put in leaf order from packed bits: read at random, those still fit a cache."""
+_BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
+_RENT = 8
+"""Once one count for so many leaves was asked of the ranked bits, the rule is used often and gets its prefix sum."""
 
 
 class Rule:
@@ -26,6 +32,7 @@ class Rule:
     def __init__(self, allowed: NDArray[np.bool_], items: int) -> None:
         self.allowed = allowed
         self.items = items
+        self._asked = 0
 
     @classmethod
     def of_items(cls, arrays: TrieArrays, items: int, allowed: ArrayLike) -> Rule:
@@ -43,10 +50,14 @@ class Rule:
         if given.dtype != np.bool_ or given.shape != (items,):
             raise ValueError(f"a rule over items is bool[{items}], got {given.dtype}{list(given.shape)}")
         leaves = np.empty(len(arrays.leaf_item), dtype=bool)
+        packed = np.packbits(given, bitorder="little") if len(given) > _PACKED_FROM else None
         # in pieces: the copy that take makes of 32-bit indices then stays in the cache
         for begin in range(0, len(leaves), _CHUNK):
-            piece = slice(begin, begin + _CHUNK)
-            given.take(arrays.leaf_item[piece], out=leaves[piece], mode="clip")
+            item, piece = arrays.leaf_item[begin : begin + _CHUNK], leaves[begin : begin + _CHUNK]
+            if packed is None:
+                given.take(item, out=piece, mode="clip")
+            else:
+                np.not_equal(packed.take(item >> 3, mode="clip") & _BIT.take(item & 7, mode="clip"), 0, out=piece)
         return cls(leaves, int(np.count_nonzero(given)))
 
     @classmethod
@@ -83,22 +94,40 @@ class Rule:
         np.cumsum(self.allowed, out=prefix[1:])
         return prefix
 
+    @cached_property
+    def ranked(self) -> RankedBits:
+        """The same counts for those who ask for few of them."""
+        return RankedBits(self.allowed)
+
+    def before(self, positions: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """Allowed leaves before positions ``int[...]`` (0 to n_leaves), as ``int32[...]``.
+
+        The first questions go to the ranked bits, which are quick to make; once so many were asked that the rule
+        is clearly used again and again, the whole prefix sum is made, which answers each more quickly.
+        """
+        if "prefix" not in self.__dict__:
+            self._asked += positions.size
+            if self._asked * _RENT <= len(self.allowed):
+                return self.ranked.before(positions)
+        found: NDArray[np.int32] = self.prefix.take(positions)
+        return found
+
     @property
     def share(self) -> float:
         """Allowed leaves, as a share of all."""
-        return int(self.prefix[-1]) / len(self.allowed)
+        return int(np.count_nonzero(self.allowed)) / len(self.allowed)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return self.allowed.nbytes + 4 * (len(self.allowed) + 1)
+        return self.allowed.nbytes + (self.prefix.nbytes if "prefix" in self.__dict__ else self.ranked.nbytes)
 
     def opened(self, arrays: TrieArrays, depth: int) -> NDArray[np.bool_]:
         """Which nodes of a depth lead to an allowed leaf: ``bool[nodes]``."""
         start = arrays.leaf_start[depth]
         if start is None:
             return self.allowed
-        at = self.prefix.take(start)
+        at = self.before(start)
         flags: NDArray[np.bool_] = at[1:] > at[:-1]
         return flags
 
@@ -123,12 +152,14 @@ class LiveMasker(Masker):
 
     def is_open(self, depth: int, nodes: Ints) -> NDArray[np.bool_]:
         """Whether an allowed leaf lies under nodes ``int[...]``; -1 is closed."""
-        start, prefix = self.arrays.leaf_start[depth], self.rule.prefix
-        low: NDArray[np.integer[Any]] = np.maximum(nodes, 0)
-        high: NDArray[np.integer[Any]] = nodes + 1
-        if start is not None:
-            low, high = start.take(low), start.take(high)
-        opened: NDArray[np.bool_] = prefix.take(high) > prefix.take(low)
+        start = self.arrays.leaf_start[depth]
+        if start is None:
+            own: NDArray[np.bool_] = self.rule.allowed.take(nodes, mode="clip")
+            own &= nodes >= 0
+            return own
+        low: NDArray[np.integer[Any]] = start.take(np.maximum(nodes, 0))
+        high: NDArray[np.integer[Any]] = start.take(nodes + 1)
+        opened: NDArray[np.bool_] = self.rule.before(high) > self.rule.before(low)
         return opened
 
     def _tables(self) -> list[LevelTable]:
@@ -185,14 +216,15 @@ class LiveMasker(Masker):
 
         Siblings are neighbours, so each state's boundaries are copied as one run.
         """
-        start, prefix = self.arrays.leaf_start[depth], self.rule.prefix
-        boundaries = prefix if start is None else start
+        start = self.arrays.leaf_start[depth]
         # runs of the last nodes would reach beyond the end: they begin earlier
-        first = np.minimum(low, len(boundaries) - 1 - fan).astype(np.int64)
-        at = runs(boundaries, fan + 1)[first]
-        if start is not None:
-            at = prefix.take(at)
-        opened = at[:, 1:] > at[:, :-1]
+        if start is None:
+            first = np.minimum(low, len(self.rule.allowed) - fan).astype(np.int64)
+            opened = runs(self.rule.allowed, fan)[first]
+        else:
+            first = np.minimum(low, len(start) - 1 - fan).astype(np.int64)
+            at = self.rule.before(runs(start, fan + 1)[first])
+            opened = at[:, 1:] > at[:, :-1]
         if (first != low).any():
             child = first[:, None] + np.arange(fan)
             opened &= (child >= low[:, None]) & (child < (low + width)[:, None])
