@@ -177,6 +177,11 @@ def bench_generate(
     batch: Annotated[int, typer.Option(min=1, help="Requests in a batch.")] = 32,
     beam: Annotated[int, typer.Option(min=1, help="Width of the search.")] = 20,
     validity: Annotated[int, typer.Option(min=0, help="Random requests whose every item is checked.")] = 10_000,
+    engine: Annotated[
+        str,
+        typer.Option(help="compact; torch: the language model in process; vllm: on SIDRA_VLLM_URLS."),
+    ] = "compact",
+    concurrency: Annotated[int, typer.Option(min=0, max=64, help="Callers at once; 0 leaves that out.")] = 16,
     seed: Seed = 0,
     release: Annotated[str | None, typer.Option(help="Release to measure; default the current one.")] = None,
     home: Home = None,
@@ -187,11 +192,21 @@ def bench_generate(
     from app.settings import load_settings
     from eval.bench.generate import bench_generate as measure
 
-    recommender = open_recommender(load_settings(home=home), release)
+    families = {"compact": "compact", "torch": "lm", "vllm": "vllm"}
+    if engine not in families:
+        raise typer.BadParameter(f"--engine is one of {', '.join(families)}, not {engine!r}")
+    recommender = open_recommender(load_settings(home=home, generator=families[engine]), release)
     try:
         with Bar() as bar:
             report = measure(
-                recommender, requests=requests, batch=batch, beam=beam, validity=validity, seed=seed, progress=bar
+                recommender,
+                requests=requests,
+                batch=batch,
+                beam=beam,
+                validity=validity,
+                concurrency=concurrency,
+                seed=seed,
+                progress=bar,
             )
     finally:
         recommender.close()

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from eval.bench.load import load
 from eval.figures import Progress, Report, make_context, percentiles
 from eval.random_requests import random_instruction, simple_filter
 from eval.validity import check_validity
 from recsys_core.generator.protocol import GenerateRequest, Task
+from recsys_core.serving.batching import BatchConfig
 
 _WARM_UP = 20
 """Requests before the clock starts: caches of the processor, allocators, lazy imports."""
@@ -32,6 +34,8 @@ def bench_generate(
     beam: int = 20,
     k: int = 10,
     validity: int = 10_000,
+    concurrency: int = 16,
+    load_requests: int = 200,
     seed: int = 0,
     command: str | None = None,
     progress: Progress | None = None,
@@ -46,6 +50,8 @@ def bench_generate(
         beam: beam of the timed requests.
         k: items of the timed requests.
         validity: random requests whose every item is checked; 0 leaves the check out.
+        concurrency: callers at once; 0 leaves that measurement out.
+        load_requests: what they ask together.
         seed: seed of all requests.
         command: command line for the context.
         progress: told how far the work is.
@@ -63,6 +69,7 @@ def bench_generate(
     groups = [[make.request(t) for t in make.drawn(known, batch)] for _ in range(batches)]
     rate = _throughput(recommender, groups, progress)
     memory = peak_memory_mb()
+    many = [make.request(t) for t in make.drawn(known, load_requests)] if concurrency else []
 
     figures = {
         **percentiles(seen, "latency_ms"),
@@ -71,7 +78,18 @@ def bench_generate(
         f"requests_per_s_batch{batch}": round(rate, 1),
         "peak_memory_mb": round(memory, 1),
     }
-    detail: dict[str, Any] = {"beam": beam, "k": k, "requests": requests, "batches": batches, "batch": batch}
+    if many:
+        # as the API does it: calls that meet are answered together
+        figures |= load(recommender.joined(BatchConfig()), many, concurrency, progress)
+    figures["degraded"] = sum(result.degraded for result in recommender.recommend(groups[0]))
+    detail: dict[str, Any] = {
+        "generator": recommender.generator,
+        "beam": beam,
+        "k": k,
+        "requests": requests,
+        "batches": batches,
+        "batch": batch,
+    }
     if validity:
         found = check_validity(recommender, recommender.log, requests=validity, seed=seed, progress=progress)
         figures |= {
