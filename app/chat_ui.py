@@ -95,13 +95,15 @@ def _draw_suggestions(session: Session, client: SidraClient) -> None:
     if session.user.startswith("visitor-") and not session.votes and not session.messages:
         return
     if labels := suggestions(session, client):
-        st.html(style.section("You may want next"))
-        _draw_chips(session, labels, f"wish-{len(session.messages)}")
+        name = f"next-wish-{len(session.messages)}" if session.messages else "wish"
+        _draw_chips(session, labels, name, before="For you next")
 
 
-def _draw_chips(session: Session, labels: list[str], key: str, strong: str | None = None) -> None:
+def _draw_chips(session: Session, labels: list[str], key: str, strong: str | None = None, before: str = "") -> None:
     middle: Literal["center", "left"] = "left" if session.messages else "center"
-    with st.container(horizontal=True, horizontal_alignment=middle, gap="small", key=key):
+    with st.container(horizontal=True, horizontal_alignment=middle, vertical_alignment="center", gap="small", key=key):
+        if before:
+            st.html(style.section(before), width="content")
         for number, label in enumerate(labels):
             st.button(
                 label,

@@ -34,6 +34,7 @@ CSS = """
 [class*="st-key-card-"] {padding-bottom:.5rem;}
 [class*="st-key-thumb_"] button {padding:.15rem .55rem; min-height:2.1rem;}
 [class*="st-key-next-"] {padding-left:3.2rem;}
+[class*="st-key-next-"] .sidra-section, .st-key-wish .sidra-section {margin:0;}
 .sidra-brand {display:flex; align-items:center; gap:.7rem; margin:-.4rem 0 .2rem 0;}
 .sidra-mark {width:2.3rem; height:2.3rem; border-radius:.75rem; background:linear-gradient(140deg,#2c8a73,#0f3d3a);
   color:#fbfaf7; display:flex; align-items:center; justify-content:center; font-family:"Source Serif",Georgia,serif;

@@ -36,7 +36,7 @@ def test_forgetting_a_user_forgets_the_look_at_them(api: TestClient, runtime: Ru
 def test_a_click_sends_the_suggestion(page: Callable[..., AppTest], runtime: Runtime) -> None:
     shown = page()
     shown.chat_input[0].set_value("anything").run()
-    chips = [button for button in shown.button if button.key and button.key.startswith("chip-wish-")]
+    chips = [button for button in shown.button if button.key and button.key.startswith("chip-next-wish-")]
     assert 1 <= len(chips) <= 3
     text = chips[0].label
     chips[0].click().run()
@@ -48,4 +48,4 @@ def test_a_page_without_suggestions_is_whole(page: Callable[..., AppTest], runti
     shown = page()
     shown.chat_input[0].set_value("anything").run()
     assert not shown.exception
-    assert not [button for button in shown.button if button.key and button.key.startswith("chip-wish-")]
+    assert not [button for button in shown.button if button.key and button.key.startswith("chip-next-wish-")]
