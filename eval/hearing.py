@@ -70,4 +70,5 @@ def understood_of(answer: Answer) -> Understood | None:
         return Understood.model_validate(told)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise ConfigError(f"the API tells what it understood in another form ('{where}'); use its own version") from error
+        message = f"the API tells what it understood in another form ('{where}'); use its own version"
+        raise ConfigError(message) from error

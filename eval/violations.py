@@ -1,8 +1,8 @@
 """Do the cards keep to what was said? Labelled constraints, added up over a conversation, against catalogue records.
 
-Hard are values asked for and ruled out, explicit ranges, and items that are known, disliked or barred. Moods, examples,
-directions ("newer") and how many are not. What the answer says it dropped is not held against the cards. Judged by plain
-Python of its own (`eval/conditions.py` in spirit): no code of the serving side is used.
+Hard are values asked for and ruled out, explicit ranges, and items that are known, disliked or barred; moods, examples,
+directions ("newer") and how many are not. What the answer says it dropped is not held against the cards. Judged by
+plain Python that shares no code with serving.
 """
 
 from __future__ import annotations
