@@ -1,8 +1,8 @@
 """Outside material: messages that people wrote to people about films, from ReDial (Li et al., 2018, arXiv 1812.07617).
 
-Nothing here was written for Sidra. Seekers' messages of the validation dialogues are read by the rules, each on its own;
-titles were marked by their writers, so it is known which film is meant. Only linking is measured with certainty; what
-people felt about a film was asked once a dialogue and not for each message, so those figures are coarse.
+Nothing here was written for Sidra. Seekers' messages of the validation dialogues are read by the rules, each on its
+own; titles were marked by their writers, so it is known which film is meant. Only linking is measured with certainty;
+what people felt about a film was asked once a dialogue and not for each message, so those figures are coarse.
 """
 
 from __future__ import annotations

@@ -60,10 +60,11 @@ def attributes_of(item: Item, catalogue: Catalogue, roles: Roles) -> list[Attrib
         found.append(Attribute("decade", roles.year, low=decade, high=decade + 9, words=f"the {_decade_words(decade)}"))
     if roles.duration and isinstance(minutes := item.attributes.get(roles.duration), int | float):
         found.append(_length(roles.duration, float(minutes)))
-    for kind, name in (("country", roles.country), ("language", roles.language)):
-        if name is not None:
-            rare = [v for v in _values(item, name)[:1] if _share(catalogue, name, v) <= COMMON]
-            found += [Attribute(kind, name, value, words=value) for value in rare]  # type: ignore[arg-type]
+    places: tuple[tuple[Kind, str | None], ...] = (("country", roles.country), ("language", roles.language))
+    for kind, place in places:
+        if place is not None:
+            rare = [v for v in _values(item, place)[:1] if _share(catalogue, place, v) <= COMMON]
+            found += [Attribute(kind, place, value, words=value) for value in rare]
     for name in roles.makers[:1]:
         found += [Attribute("maker", name, value, words=value) for value in _values(item, name)[:1]]
     for name in roles.performers[:1]:

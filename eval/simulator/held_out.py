@@ -109,9 +109,7 @@ def hold_out(recommender: Any, users: int | None, seed: int) -> tuple[HeldOut, l
         if target.id in catalogue and target.id not in history and attributes_of(target, catalogue, roles):
             found.append(Hidden(recommender.log.users[int(user)], target, history))
     if not found:
-        raise ConfigError(
-            "nobody's last item can be told by its facts; the simulator needs a catalogue with attributes"
-        )
+        raise ConfigError("nobody's last item can be told by its facts; simulated people need items with attributes")
     return blind, found
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from eval.grounding import plain
 from recsys_core.errors import SidraError
 
-FUNCTION_WORDS = frozenset(
+_SMALL = (
     "a an and are as at be but by for from have how i in is it its me my no not of on or our so that the their them "
-    "then there they this to was we were what when who will with you your".split()
+    "then there they this to was we were what when who will with you your"
 )
+FUNCTION_WORDS = frozenset(_SMALL.split())
 """Words that give nothing away."""
 SHORTEST = 3
 """Shorter words of a title give nothing away alone."""

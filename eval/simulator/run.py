@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ async def simulate(
     blind, people = hold_out(recommender, users, seed)
     if known := targets_known(blind, people):
         raise DataError(f"the target of user {known[0]!r} is in their own history; hold out the last interaction")
-    counting = CountingModel(llm)
+    counting, roles = CountingModel(llm), Roles.of(blind.catalogue)
     played: list[Trial] = []
     # reasons are not read by anybody here, and measuring them takes longer than all else
     config = ConversationConfig(evidence_ms=0, beam=BEAM)
@@ -131,9 +132,7 @@ async def simulate(
         async with ConversationService(blind, counting, Path(folder), config) as service:
             for number, hidden in enumerate(people):
                 for trial in range(trials):
-                    person = Person(
-                        hidden.target, blind.catalogue, Roles.of(blind.catalogue), _seed(seed, number, trial)
-                    )
+                    person = Person(hidden.target, blind.catalogue, roles, _seed(seed, number, trial))
                     played.append(await _converse(service, counting, hidden, person, (number, trial)))
                     await service.forget(hidden.user_id)
                     if progress is not None:
@@ -213,13 +212,8 @@ def simulation_figures(found: Simulation, *, seed: int = 0) -> dict[str, float]:
     per_user = _by_person(found)
     figures: dict[str, float] = {"simulated_users": found.people, "simulated_trials": len(found.trials)}
     for turn in range(1, TURNS + 1):
-        _put(
-            figures,
-            f"success_at_{turn}",
-            _share(per_user, lambda t, n=turn: t.found is not None and t.found <= n),
-            seed,
-        )
-    success = _share(per_user, lambda t: t.found is not None)
+        _put(figures, f"success_at_{turn}", _share(per_user, partial(_found_by, turn)), seed)
+    success = _share(per_user, partial(_found_by, TURNS))
     baseline = np.array(found.baseline, dtype=np.float64)
     _put(figures, f"baseline_success_at_{TURNS}", baseline, seed)
     _put(figures, f"baseline_pages_success_at_{TURNS}", np.array(found.pages, dtype=np.float64), seed)
@@ -227,9 +221,7 @@ def simulation_figures(found: Simulation, *, seed: int = 0) -> dict[str, float]:
     _interval(figures, f"success_at_{TURNS}-baseline", difference)
     if baseline.mean() > 0:
         figures["success_ratio"] = float(success.mean() / baseline.mean())
-    _put(
-        figures, "recall_at_10_final", _share(per_user, lambda t: bool(t.turns) and t.turns[-1].rank is not None), seed
-    )
+    _put(figures, "recall_at_10_final", _share(per_user, _in_last_cards), seed)
     trials = min(len(own) for own in per_user)
     if trials >= 3:
         hats = [comb(sum(t.found is not None for t in own), 3) / comb(len(own), 3) for own in per_user]
@@ -243,6 +235,14 @@ def simulation_figures(found: Simulation, *, seed: int = 0) -> dict[str, float]:
     return figures
 
 
+def _found_by(turn: int, trial: Trial) -> bool:
+    return trial.found is not None and trial.found <= turn
+
+
+def _in_last_cards(trial: Trial) -> bool:
+    return bool(trial.turns) and trial.turns[-1].rank is not None
+
+
 def _by_person(found: Simulation) -> list[list[Trial]]:
     own: list[list[Trial]] = [[] for _ in range(found.people)]
     for trial in found.trials:
@@ -250,8 +250,8 @@ def _by_person(found: Simulation) -> list[list[Trial]]:
     return own
 
 
-def _share(per_user: Sequence[Sequence[Trial]], holds: Any) -> NDArray[np.float64]:
-    return np.array([np.mean([bool(holds(trial)) for trial in own]) for own in per_user])
+def _share(per_user: Sequence[Sequence[Trial]], holds: Callable[[Trial], bool]) -> NDArray[np.float64]:
+    return np.array([np.mean([holds(trial) for trial in own]) for own in per_user])
 
 
 def _put(figures: dict[str, float], name: str, values: NDArray[np.float64], seed: int) -> None:
