@@ -27,8 +27,11 @@ def scratch_api(home: Path, settings: Mapping[str, str], api_key: str | None = N
         ConfigError: there are no releases.
         ServerError: the API didn't start.
     """
-    with scratch_home(home) as scratch, api_server({**settings, "home": str(scratch)}, api_key=api_key) as address:
-        yield address
+    with scratch_home(home) as scratch:
+        # releases are shared, so nothing may be merged into them on the way
+        whole = {**settings, "home": str(scratch), "merge_after": "0"}
+        with api_server(whole, api_key=api_key) as address:
+            yield address
 
 
 @contextmanager
