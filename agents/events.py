@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.state import SlateCard
+from agents.understood import Understood
 
 
 class StartEvent(BaseModel):
@@ -98,6 +99,8 @@ class EndEvent(BaseModel):
     """Number of the last change of the catalogue that the answer knows."""
     llm: str = "none"
     """Language model that wrote the text; `none` when rules did."""
+    understood: Understood | None = None
+    """What the message was understood as; None when it was refused unread."""
 
 
 class ErrorEvent(BaseModel):

@@ -15,6 +15,7 @@ from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, S
 from agents.graph import Graph
 from agents.memory import ThreadRegistry
 from agents.state import ChatMessage, ConversationState
+from agents.understood import understood
 from recsys_core.errors import SidraError
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class TurnRunner:
             snapshot = await self._graph.aget_state(self._config)
             timings["total"] = round((time.perf_counter() - started) * 1000, 3)
             await asyncio.to_thread(self._registry.touch, self.thread_id, turn)
-            self.queue.put_nowait(self._end(snapshot, timings, context.changes))
+            self.queue.put_nowait(self._end(snapshot, timings, context))
         except asyncio.CancelledError:
             await asyncio.shield(self._close_turn(turn, "stopped", "the answer was stopped"))
             raise
@@ -117,7 +118,7 @@ class TurnRunner:
                 self.queue.put_nowait(event)
         return timings
 
-    def _end(self, snapshot: StateSnapshot, timings: dict[str, float], changes: int) -> EndEvent:
+    def _end(self, snapshot: StateSnapshot, timings: dict[str, float], context: AgentContext) -> EndEvent:
         outcome = snapshot.values["outcome"]
         return EndEvent(
             thread_id=self.thread_id,
@@ -129,8 +130,9 @@ class TurnRunner:
             cold_start=outcome.cold_start,
             timings_ms=timings,
             release=outcome.release,
-            changes=changes,
+            changes=context.changes,
             llm=outcome.llm,
+            understood=understood(snapshot.values, context.catalogue),
         )
 
     async def _close_turn(self, turn: int, how: str, reason: str) -> None:

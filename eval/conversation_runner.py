@@ -1,77 +1,37 @@
 """Plays scripted conversations against a running API and counts what holds.
 
 Every repetition uses threads of its own (and, for guests, a user of its own), takes back its thumbs and deletes its
-threads, so that scripts don't influence each other and leave nothing behind.
+threads, so that scripts don't influence each other and leave nothing behind. On an API of one's own, everything said is
+forgotten after each repetition, what was said for good and known items included.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-
 from app.client import ClientError, SidraClient
 from eval.assertions import Answer, Assertion, Table, TurnCheck
+from eval.conversation_results import (
+    ConversationResult,
+    Heard,
+    Played,
+    TurnResult,
+    conversation_figures,
+    understanding_figures,
+)
+from eval.faults import FaultyEndpoint
 from eval.figures import Progress, Report, make_context
 from eval.grounding import Grounding, plain
+from eval.hearing import Hearing
 from eval.script import KNOWN_USER, Script, Turn
 from recsys_core.catalog.items import Item
 from recsys_core.errors import ConfigError
 
-
-class TurnResult(BaseModel):
-    """One turn as it went."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    say: str
-    """What was said (the first 200 characters)."""
-    text: str
-    """What was answered."""
-    titles: list[str]
-    """Titles on the cards."""
-    failed: list[Assertion]
-    """Assertions that don't hold."""
-    assertions: int
-    """How many were asked."""
-    degraded: bool = False
-    """Whether the answer was finished without something."""
-    first_cards_s: float | None = None
-    """Seconds from asking to the first cards."""
-    first_words_s: float | None = None
-    """Seconds from asking to the first words."""
-    seconds: float = 0.0
-    """Seconds from asking to the end."""
-
-
-class ConversationResult(BaseModel):
-    """One script, played one or more times."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    """Script."""
-    kind: str
-    """Kind of request."""
-    skipped: str = ""
-    """Why it was not played; empty when it was."""
-    runs: list[list[TurnResult]] = Field(default_factory=list)
-    """Turns of each repetition."""
-
-    @property
-    def passes(self) -> int:
-        """Repetitions in which everything held."""
-        return sum(all(not turn.failed for turn in run) for run in self.runs)
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything held in every repetition."""
-        return bool(self.runs) and self.passes == len(self.runs)
+NO_FAULTS = "faults of the language model can't be arranged for this API"
+"""Why scripts with a fault are skipped."""
 
 
 def run_conversations(
@@ -84,7 +44,7 @@ def run_conversations(
     command: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Play scripts.
+    """Play scripts against one API; those that want a fault of its language model are skipped.
 
     Args:
         client: of a running API that is ready.
@@ -99,72 +59,66 @@ def run_conversations(
         ConfigError: no script fits the catalogue, or nobody with a history was found.
         ClientError: the API is down.
     """
+    played = Played()
+    play_scripts(client, scripts, played, repeats=repeats, known_user=known_user, progress=progress)
+    return report_of(played, repeats=repeats, seed=seed, command=command)
+
+
+def play_scripts(
+    client: SidraClient,
+    scripts: Sequence[Script],
+    played: Played,
+    *,
+    repeats: int = 1,
+    known_user: str | None = None,
+    faulty: FaultyEndpoint | None = None,
+    forget: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Play scripts and add what came of them.
+
+    Args:
+        client: of a running API that is ready.
+        scripts: what to play.
+        played: where results are added.
+        repeats: plays each script so many times.
+        known_user: who ``user: known`` is; the first of a few usual ids that has a history when None.
+        faulty: the language model of this API, when it is one that fails on demand.
+        forget: forget all that was said after each repetition. Only for an API whose conversations are nobody's.
+        progress: told after each script.
+
+    Raises:
+        ConfigError: the number of repeats is impossible, or nobody with a history was found.
+        ClientError: the API is down.
+    """
     if repeats < 1:
         raise ConfigError(f"repeats must be at least 1, not {repeats}")
     info = client.info()
-    player = _Player(client, info, known_user)
-    results = []
+    played.release = played.release or str(info.get("release", ""))
+    played.language_model = played.language_model or str(info.get("llm", {}).get("name", ""))
+    player = _Player(client, info, played, known_user, faulty, forget=forget)
     for number, script in enumerate(scripts, 1):
         skipped = player.unfit(script)
         runs = [] if skipped else [player.play(script) for _ in range(repeats)]
-        results.append(ConversationResult(name=script.name, kind=script.kind, skipped=skipped, runs=runs))
+        played.results.append(ConversationResult(name=script.name, kind=script.kind, skipped=skipped, runs=runs))
         if progress is not None:
-            progress(script.name, number, len(scripts))
+            progress("scripts", number, len(scripts))
+
+
+def report_of(played: Played, *, repeats: int = 1, seed: int = 0, command: str | None = None) -> Report:
+    """Figures, context and detail of what was played.
+
+    Raises:
+        ConfigError: no script fitted the catalogue.
+    """
+    results = played.results
     if all(result.skipped for result in results):
         raise ConfigError(f"no script fits this catalogue: {results[0].skipped if results else 'none given'}")
-    detail = {
-        "conversations": [r.model_dump(mode="json") for r in results],
-        "language_model": str(info.get("llm", {}).get("name", "")),
-        "assertions_by_kind": dict(player.asked),
-        "failures_by_kind": dict(player.failed),
-    }
     return Report(
-        figures=conversation_figures(results, repeats),
-        context=make_context(seed=seed, release=str(info.get("release", "")), command=command),
-        detail=detail,
+        figures={**conversation_figures(results, repeats), **understanding_figures(played)},
+        context=make_context(seed=seed, release=played.release, command=command),
+        detail=played.detail(),
     )
-
-
-def conversation_figures(results: Sequence[ConversationResult], repeats: int) -> dict[str, float]:
-    """The flat figures of played conversations."""
-    played = [r for r in results if not r.skipped]
-    turns = [turn for r in played for run in r.runs for turn in run]
-    asked = sum(t.assertions for t in turns)
-    failed = sum(len(t.failed) for t in turns)
-    figures: dict[str, float] = {
-        "conversations": len(played),
-        "conversations_passed": sum(r.passed for r in played),
-        "conversations_failed": sum(not r.passed for r in played),
-        "conversations_skipped": len(results) - len(played),
-        "pass_rate": sum(r.passes for r in played) / max(sum(len(r.runs) for r in played), 1),
-        f"pass_power_{repeats}": sum(r.passed for r in played) / max(len(played), 1),
-        "turns": len(turns),
-        "degraded_turns": sum(t.degraded for t in turns),
-        "assertions": asked,
-        "assertions_passed": asked - failed,
-    }
-    for name in ("first_cards_s", "first_words_s"):
-        seconds = [v for t in turns if (v := getattr(t, name)) is not None]
-        if seconds:
-            figures[f"{name}_p50"] = round(float(np.median(seconds)), 4)
-    return figures
-
-
-def conversation_rows(report: Report) -> list[tuple[str, str, str]]:
-    """A report as rows for people: script, ``passed`` or ``failed`` or ``skipped``, and the first reason.
-
-    Args:
-        report: from :func:`run_conversations`.
-    """
-    rows = []
-    for told in report.detail["conversations"]:
-        result = ConversationResult.model_validate(told)
-        if result.skipped:
-            rows.append((result.name, "skipped", result.skipped))
-            continue
-        faults = [f"'{turn.say[:60]}': {fault.message}" for run in result.runs for turn in run for fault in turn.failed]
-        rows.append((result.name, "failed" if faults else "passed", faults[0] if faults else ""))
-    return rows
 
 
 def ask(client: SidraClient, message: str, **options: Any) -> tuple[Answer, dict[str, float | None]]:
@@ -197,23 +151,43 @@ def ask(client: SidraClient, message: str, **options: Any) -> tuple[Answer, dict
 class _Player:
     """Plays scripts one after the other and remembers what it looked up."""
 
-    def __init__(self, client: SidraClient, info: dict[str, Any], known_user: str | None) -> None:
+    def __init__(
+        self,
+        client: SidraClient,
+        info: dict[str, Any],
+        played: Played,
+        known_user: str | None,
+        faulty: FaultyEndpoint | None,
+        *,
+        forget: bool,
+    ) -> None:
         self.client = client
-        self.fields = {field["name"] for field in info["fields"]}
+        self.fields = {field["name"]: field for field in info["fields"]}
         self.release = str(info["release"])
         self.grounding = Grounding(lambda text: [found["title"] for found in client.search(text, 5)])
-        self.asked: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
+        self.played = played
+        self.faulty = faulty
+        self.forget = forget
         self._items: dict[str, Item | None] = {}
         self._known_user = known_user
 
     def unfit(self, script: Script) -> str:
         """Why a script means nothing on this catalogue; empty when it does."""
-        for name in script.requires.fields:
+        if self.faulty is None and any(turn.fault for turn in script.turns):
+            return NO_FAULTS
+        labels = [turn.intent for turn in script.turns if turn.intent is not None]
+        for name in (*script.requires.fields, *(name for label in labels for name in sorted(label.fields()))):
             if name not in self.fields:
                 return f"the catalogue has no field '{name}'"
-        for title in script.requires.titles:
-            if all(plain(found["title"]) != plain(title) for found in self.client.search(title, 5)):
+        for label in labels:
+            for name, values in label.values().items():
+                known = self.fields[name]
+                # beyond the commonest values of a long list nobody is told which there are
+                if known.get("distinct", 0) <= len(known.get("values", [])):
+                    for value in sorted(values - set(known["values"])):
+                        return f"the field '{name}' has no value '{value}'"
+        for title in (*script.requires.titles, *(title for label in labels for title in label.titles())):
+            if all(plain(found["title"]) != plain(title) for found in self.client.search(title, 10)):
                 return f"the catalogue has no item titled '{title}'"
         return ""
 
@@ -224,12 +198,14 @@ class _Player:
         thumbs: list[str] = []
         results = []
         check = TurnCheck(self._item, self.grounding, self.release)
+        hearing = Hearing(self._item)
         table = self._fresh_table(user)
         thread: str | None = None
         try:
             for turn in script.turns:
                 if turn.new_thread:
                     thread, table = None, self._fresh_table(user)
+                    hearing.new_thread()
                 self._thumbs(turn, table, user, thread, thumbs)
                 answer, times = self._say(script, turn, user, thread)
                 started = answer.of("start")
@@ -238,7 +214,16 @@ class _Player:
                     threads.append(thread)
                 table.sources.append(turn.message())
                 assertions = check(answer, turn.expect, table, turn.filter or script.filter)
-                results.append(self._result(turn, answer, times, assertions))
+                heard, broken = hearing.turn(turn.intent, answer, table)
+                result = self._result(turn, answer, times, assertions)
+                if heard is not None:
+                    self.played.scores.append(heard)
+                    told = {"right": heard.hits, "missed": heard.missed, "extra": heard.extra}
+                    said = {name: [str(pair) for pair in pairs] for name, pairs in told.items()}
+                    result.heard = Heard(**said, explicit=heard.explicit)
+                    result.checked_cards = len(answer.cards)
+                result.violations = [f"'{card.title}': {card.broken}" for card in broken]
+                results.append(result)
                 table.shown += [card for slate in answer.of("slate") for card in slate["cards"]]
                 table.slate = answer.cards or table.slate
         finally:
@@ -247,6 +232,8 @@ class _Player:
 
     def _say(self, script: Script, turn: Turn, user: str, thread: str | None) -> tuple[Answer, dict[str, float | None]]:
         rule = turn.filter or script.filter
+        if self.faulty is not None:
+            self.faulty.fault = turn.fault
         return ask(
             self.client,
             turn.message(),
@@ -259,14 +246,15 @@ class _Player:
     def _result(
         self, turn: Turn, answer: Answer, times: dict[str, float | None], assertions: list[Assertion]
     ) -> TurnResult:
-        self.asked.update(a.name for a in assertions)
-        self.failed.update(a.name for a in assertions if not a.passed)
+        self.played.asked.update(a.name for a in assertions)
+        self.played.failed.update(a.name for a in assertions if not a.passed)
         return TurnResult(
             say=turn.message()[:200],
             text=answer.text,
             titles=[card["title"] for card in answer.cards],
             failed=[a for a in assertions if not a.passed],
             assertions=len(assertions),
+            fault=turn.fault or "",
             degraded=bool(answer.end.get("degraded", False)),
             first_cards_s=times["first_cards_s"],
             first_words_s=times["first_words_s"],
@@ -317,3 +305,5 @@ class _Player:
             self.client.feedback(user, item_id, 0)
         for thread in threads:
             self.client.delete_thread(thread, user)
+        if self.forget:
+            self.client.forget(user)

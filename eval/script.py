@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from eval.labels import IntentLabel
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.errors import ConfigError
 
@@ -19,6 +20,10 @@ SCRIPTS = Path(__file__).parent / "conversations"
 
 KNOWN_USER = "known"
 """Says that a script needs somebody with a history; the runner picks one from the data set."""
+
+
+Fault = Literal["slow", "down", "malformed", "truncated", "looping"]
+"""How a language model fails: too late, not at all, with broken JSON, in mid-sentence, or without end."""
 
 
 class _Strict(BaseModel):
@@ -122,6 +127,10 @@ class Turn(_Strict):
     """Rule set on the page for this turn; instead of the script's."""
     new_thread: bool = False
     """Begin another conversation of the same user."""
+    fault: Fault | None = None
+    """What is wrong with the language model during this turn; such scripts are skipped where it can't be arranged."""
+    intent: IntentLabel | None = None
+    """What the person means, labelled by hand; not scored when missing."""
     expect: Expect = Field(default_factory=Expect)
     """What must hold of the answer."""
 
@@ -178,8 +187,16 @@ def load_script(path: Path) -> Script:
         raise ConfigError(f"script {path.name} is not valid YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "top level"
+        place = _place(first["loc"])
         raise ConfigError(f"script {path.name}, {place}: {first['msg']}") from error
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where a mistake is, as a person counts: "turn 2, intent.want"."""
+    if len(loc) >= 2 and loc[0] == "turns" and isinstance(loc[1], int):
+        rest = ".".join(str(part) for part in loc[2:])
+        return f"turn {loc[1] + 1}" + (f", {rest}" if rest else "")
+    return ".".join(str(part) for part in loc) or "top level"
 
 
 def load_scripts(folder: Path = SCRIPTS, only: tuple[str, ...] = ()) -> list[Script]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands import claims, evaluate_next_wish
-from app.commands.terminal import Bar, Failed, JsonFlag, console, say
+from app.commands import claims, evaluate_conversations, evaluate_next_wish
+from app.commands.terminal import Bar, JsonFlag, console, say
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
     """Add the groups."""
     evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
     evaluate.command("offline")(offline)
-    evaluate.command("conversations")(conversations)
+    evaluate_conversations.register(evaluate)
     claims.register(evaluate)
     evaluate_next_wish.register(evaluate)
     cli.add_typer(evaluate, name="eval")
@@ -141,35 +141,6 @@ def _compare(
         typer.echo(report.to_json())
     else:
         console().print(table(report))
-
-
-def conversations(
-    folder: Annotated[Path | None, typer.Option(help="Folder of scripts; default those of Sidra.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Play only this script; repeat.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=20, help="Play each so many times; all must pass.")] = 1,
-    user: Annotated[str | None, typer.Option(help="A user with a history, for scripts that need one.")] = None,
-    llm: Annotated[str | None, typer.Option(help="Language model of an API started for this.")] = None,
-    seed: Seed = 0,
-    home: Home = None,
-    json_: JsonFlag = False,
-) -> None:
-    """Play scripted conversations over HTTP and check validity, filters and grounding, not wording.
-
-    Uses the API at SIDRA_API_URL if that is set, else starts one for the purpose.
-    """
-    from app.client import SidraClient
-    from app.settings import load_settings
-    from eval.conversation_runner import run_conversations
-    from eval.script import SCRIPTS, load_scripts
-
-    settings = load_settings(home=home, llm=llm)
-    scripts = load_scripts(folder or SCRIPTS, tuple(only or ()))
-    with running_api(settings) as address, SidraClient(address, settings.key) as client, Bar() as bar:
-        report = run_conversations(client, scripts, repeats=repeats, known_user=user, seed=seed, progress=bar)
-    tell(report, json_)
-    failed = report.figures["conversations"] - report.figures["conversations_passed"]
-    if failed:
-        raise Failed(f"{failed:g} conversations failed; the reasons stand in the detail of --json")
 
 
 def bench_generate(

@@ -60,13 +60,18 @@ class FakeApi:
         state = self.threads.setdefault(thread, {"slate": [], "genre": None})
         events = [{"sidra": {"user": body["user"], "thread_id": thread, "turn": 1, "release": "r1"}}]
         events.append({"step": {"node": "understand", "status": "end", "ms": 1.0, "detail": ""}})
+        understood = {"act": "recommend", "fresh": True}
         why = re.search(r"why (\d)", message)
         if why:
             slot = int(why[1]) - (self.mistake == "wrong_slot")
             text = f"{state['slate'][slot - 1]['title']} fits."
+            told = state["slate"][int(why[1]) - 1]
+            understood = {"act": "why", "items": [{"item_id": told["item_id"], "title": told["title"]}]}
         else:
             cards = self.pick(message, body, state)
             state["slate"] = cards
+            if state["genre"]:
+                understood["wishes"] = [{"field": "genre", "values": [state["genre"]], "words": state["genre"]}]
             events.append({"slate": cards, "slate_final": True, "slate_note": ""})
             text = "Here you are." if cards else "Nothing fits."
         if self.mistake == "foreign_title":
@@ -78,6 +83,8 @@ class FakeApi:
         release = "r2" if self.mistake == "release" else "r1"
         end = {"user": body["user"], "thread_id": thread, "release": release, "degraded": False}
         end |= {"exhausted": not state["slate"], "cold_start": body["user"] != "u1"}
+        if self.mistake != "mute":
+            end["understood"] = understood
         if self.mistake != "no_end":
             events.append({"sidra": end, "finish": "stop"})
         return httpx.Response(200, text="".join(map(chunk, events)) + "data: [DONE]\n\n")

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from app.client import SidraClient
-from eval.conversation_runner import conversation_rows, run_conversations
+from eval.conversation_results import broken_cards, conversation_rows, misreadings
+from eval.conversation_runner import NO_FAULTS, run_conversations
 from eval.script import Script, load_script, load_scripts
 from recsys_core.catalog.synth import synthetic
 from recsys_core.errors import ConfigError
@@ -95,6 +96,60 @@ def test_rows_for_people_name_the_turn_and_the_reason():
     assert "have genre contains drama" in row[2]
 
 
+LABELLED = {
+    **SCRIPT,
+    "turns": [
+        {
+            "say": "genre Drama please",
+            "expect": {"cards": {"min": 1}},
+            "intent": {"want": {"genre": "Drama"}, "avoid": {"genre": "Comedy"}},
+        },
+        {"say": "why 2", "expect": {"keeps_slate": True}, "intent": {"act": "why", "items": [2]}},
+    ],
+}
+
+
+def test_labels_are_scored_and_cards_held_against_them():
+    _, report = play(script=LABELLED)
+    figures = report.figures
+    assert figures["scripts"] == 1
+    assert figures["labelled_turns"] == 2
+    # understood: act and Drama, then why and the card; missed: no comedy
+    assert figures["intent_f1"] == pytest.approx(2 * 4 / (2 * 4 + 1))
+    assert figures["intent_f1.about"] == 1.0
+    assert figures["intent_f1.avoid"] == 0.0
+    assert (figures["explicit_constraints_accuracy"], figures["explicit_turns"]) == (1.0, 1)
+    assert figures["checked_cards"] == 5
+    (worst,) = misreadings(report)
+    assert worst == ("genres", "genre Drama please", "avoid genre comedy", "")
+    assert figures["violations"] == len(broken_cards(report))
+    assert all("not genre comedy" in card for _, _, card in broken_cards(report))
+
+
+def test_cards_that_break_what_was_said_are_violations():
+    _, report = play("genre", script=LABELLED)
+    assert report.figures["violations"] >= 3
+    assert any("genre drama" in card for _, _, card in broken_cards(report))
+
+
+def test_an_api_that_tells_nothing_understood_nothing():
+    _, report = play("mute", script=LABELLED)
+    assert report.figures["intent_f1"] == 0.0
+    assert report.figures["conversations_passed"] == 1
+
+
+def test_labels_of_another_catalogue_and_faults_are_skipped():
+    for label, why in (
+        ({"want": {"genre": "Western"}}, "the field 'genre' has no value 'Western'"),
+        ({"ranges": {"oscars": [1, None]}}, "no field 'oscars'"),
+        ({"like": "Fargo"}, "no item titled 'Fargo'"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            play(script={**SCRIPT, "turns": [{"say": "x", "expect": {"refused": "may"}, "intent": label}]})
+    with pytest.raises(ConfigError, match=NO_FAULTS):
+        play(script={**SCRIPT, "turns": [{"say": "x", "expect": {"degraded": True}, "fault": "down"}]})
+
+
 def test_a_script_that_does_not_fit_is_skipped_with_its_reason():
     with pytest.raises(ConfigError, match="no field 'colour'"):
         play(script={**SCRIPT, "requires": {"fields": ["colour"]}})
@@ -116,6 +171,8 @@ def test_sidras_own_scripts():
         for turn in script.turns:
             said = turn.expect.model_dump(exclude_defaults=True)
             assert said, f"{script.name}: '{turn.say[:40]}' expects nothing"
+            # what isn't labelled is what nobody can read: noise, refusals and orders to the machine
+            assert turn.intent or script.kind in {"odd input", "injection"}, f"{script.name}: '{turn.say[:40]}'"
     four = next(s for s in scripts if s.name == "similar_but_funnier")
     assert [t.say for t in four.turns] == [
         "something like Fargo but funnier",
@@ -131,7 +188,7 @@ def test_sidras_own_scripts():
         ({"turns": []}, "turns"),
         ({"colour": "red"}, "colour"),
         ({"name": "Has Blanks"}, "name"),
-        ({"turns": [{"say": "x", "expect": {"wording": "y"}}]}, "turns.0.expect.wording"),
+        ({"turns": [{"say": "x", "expect": {"wording": "y"}}]}, "turn 1, expect.wording"),
         ({"turns": [{"say": "x", "expect": {"all": [{"field": "genre"}]}}]}, "needs contains"),
     ],
 )
