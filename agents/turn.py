@@ -13,7 +13,7 @@ from langgraph.types import StateSnapshot
 from agents.context import AgentContext
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.graph import Graph
-from agents.memory import ThreadRegistry
+from agents.store import ThreadRegistry
 from agents.state import ChatMessage, ConversationState
 from recsys_core.errors import SidraError
 

@@ -160,7 +160,7 @@ def _wish_words(state: ConversationState) -> str:
 def _without_notes(state: ConversationState) -> ConversationState:
     """The state for the rules' second half of an answer: notes have been said already."""
     intent = state["intent"].model_copy(update={"notes": [], "unlinked": [], "seen": [], "liked": [], "disliked": []})
-    outcome = state["outcome"].model_copy(update={"closest": "", "cold_start": False})
+    outcome = state["outcome"].model_copy(update={"closest": "", "cold_start": False, "recalled": []})
     return {**state, "intent": intent, "outcome": outcome}
 
 

@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from agents.errors import ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
-from agents.memory import Database, FeedbackStore, ThreadInfo
+from agents.remembering import Memory
 from agents.state import ChatMessage, SlateCard
+from agents.store import Database, FactStore, FeedbackStore, SqliteDatabase, ThreadInfo
+from agents.understanding.rules import RuleUnderstanding
 from app.runtime import Runtime, Stage
 from app.settings import Settings
 from recsys_core.catalog.changes import Applied, CatalogueChanges, Change, check, offering
@@ -21,6 +23,7 @@ from recsys_core.catalog.synth import synthetic
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult, ScoredItem
 from recsys_core.releases.new_items import catalogue_after
 from recsys_core.releases.release import Manifest
+from tools.titles import TitleIndex
 
 
 class ThreadHistory(BaseModel):
@@ -84,6 +87,7 @@ class FakeConversations:
         self.recommender = recommender
         self.database = database
         self.feedback = FeedbackStore(database)
+        self.memory = Memory(FactStore(database))
         self.stored: dict[str, tuple[str, list[ChatMessage]]] = {}
         self.cancelled = asyncio.Event()
         self.asked: list[dict[str, Any]] = []
@@ -136,7 +140,12 @@ class FakeConversations:
 
     async def forget(self, user_id: str) -> None:
         self.feedback.delete(user_id)
+        FactStore(self.database).delete(user_id)
         self.stored = {i: pair for i, pair in self.stored.items() if pair[0] != user_id}
+
+    def view(self) -> Any:
+        catalogue = self.recommender.catalogue
+        return SimpleNamespace(understanding=RuleUnderstanding(catalogue, TitleIndex(catalogue.titles)))
 
     def _card(self, slot: int, item_id: str) -> SlateCard:
         item = self.recommender.catalogue.get(item_id)
@@ -185,7 +194,7 @@ def fake_runtime(settings: Settings) -> Runtime:
     runtime = Runtime(settings)
     recommender = FakeRecommender()
     runtime._live = FakeLive(recommender)  # type: ignore[assignment]
-    runtime._conversations = FakeConversations(recommender, Database(settings.home / "talk.sqlite"))  # type: ignore[assignment]
+    runtime._conversations = FakeConversations(recommender, SqliteDatabase(settings.home / "talk.sqlite"))  # type: ignore[assignment]
     runtime._llm = NoChatModel()
     runtime.stages = {name: Stage("ready") for name in runtime.stages}
     runtime.stages["language_model"] = Stage("off", "no language model")
