@@ -77,9 +77,7 @@ def standing(
     rule = page_filter
     if demanded or barred:
         base = page_filter or ItemFilter()
-        rule = ItemFilter(
-            all_of=[*base.all_of, *demanded], any_of=list(base.any_of), none_of=[*base.none_of, *barred]
-        )
+        rule = ItemFilter(all_of=[*base.all_of, *demanded], any_of=list(base.any_of), none_of=[*base.none_of, *barred])
     return Standing(rule, [rule for _, rule in liked], [*kept, *(fact for fact, _ in liked)], overruled)
 
 

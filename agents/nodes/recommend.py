@@ -81,11 +81,7 @@ def _recalled(
     """The outcome with what it says of remembered facts, and which of them this thread has heard of by now."""
     turn, told = state["turn"], state.get("told_facts", {})
     # what was stated in this thread needs no telling; what was told earlier in this turn is told again
-    heard = [
-        fact.id
-        for fact in held.kept
-        if fact.thread_id == context.thread_id or told.get(fact.id, turn) < turn
-    ]
+    heard = [fact.id for fact in held.kept if fact.thread_id == context.thread_id or told.get(fact.id, turn) < turn]
     said, ids = sentences(held, state["intent"], cards, heard, context.catalogue)
     recalled = [*state["outcome"].recalled, *(s for s in said if s not in state["outcome"].recalled)]
     return outcome.model_copy(update={"recalled": recalled}), {**told, **dict.fromkeys(ids, turn)}

@@ -129,9 +129,7 @@ class FactStore:
     def undo(self, user_id: str, thread_id: str, turn: int) -> None:
         """Take back what a turn changed: its facts go, those that it ended hold again. Twice is as good as once."""
         with self._database.transaction() as db:
-            db.execute(
-                "DELETE FROM facts WHERE user_id = ? AND thread_id = ? AND turn = ?", (user_id, thread_id, turn)
-            )
+            db.execute("DELETE FROM facts WHERE user_id = ? AND thread_id = ? AND turn = ?", (user_id, thread_id, turn))
             db.execute(
                 "UPDATE facts SET status = 'active', ended_thread = '', ended_turn = 0, updated = ? "
                 "WHERE user_id = ? AND ended_thread = ? AND ended_turn = ?",

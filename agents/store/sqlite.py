@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
-from agents.store.database import SCHEMA
+from agents.store.database import SCHEMA, Transaction
 from recsys_core.errors import ConfigError
 
 
@@ -44,12 +45,12 @@ class SqliteDatabase:
         return f"SQLite at {self.path}"
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Transaction]:
         """The connection inside a transaction; rolled back when the block raises."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
+                yield cast("Transaction", self._connection)
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise

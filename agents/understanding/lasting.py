@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from agents.intent import Act, Intent, Wish
 from agents.understanding.lexicon import FILLER
@@ -48,7 +48,7 @@ _REMEMBER = re.compile(
 _AS_A_RULE = re.compile(r"^(?:from now on|in general|generally|as a rule|for the future)[,:]? (?P<rest>\S.*)$")
 _EVER = r",? (?:for me,? )?(?:ever(?: again)?|at all times|in general|as a rule|from now on|for good)$"
 _CUES: tuple[tuple[re.Pattern[str], Kind, bool], ...] = tuple(
-    (re.compile(pattern), kind, strong)
+    (re.compile(pattern), cast("Kind", kind), bool(strong))
     for pattern, kind, strong in (
         (rf"\bi {_VERY}(?:never|don'?t ever|do not ever|won'?t ever) (?:{_DO}|want|like) (?P<rest>\S.*)$", "never", 1),
         (r"\bnever (?:show|recommend|suggest|give|offer|bring)(?: me| us)? (?P<rest>\S.*)$", "never", 1),
@@ -63,7 +63,7 @@ _CUES: tuple[tuple[re.Pattern[str], Kind, bool], ...] = tuple(
         (rf"^only (?P<rest>\S.*?){_EVER}", "only", 1),
         (r"\bi(?:'m| am) (?:a |an )?(?P<rest>vegetarian|vegan|pescatarian|teetotall?(?:er)?)\b", "only", 1),
         (rf"\bi {_VERY}(?:love|adore|like|enjoy|prefer) (?P<rest>\S.*)$", "like", 0),
-        (r"\bmy (?:all[- ]time )?favou?rite \w+ (?:is|are|has always been|have always been) (?P<rest>\S.*)$", "like", 0),
+        (r"\bmy (?:all[- ]time )?favou?rite \w+ (?:is|are|ha(?:s|ve) always been) (?P<rest>\S.*)$", "like", 0),
         (r"\bi(?:'m| am) (?:a |an )?(?:big |huge |great |real )?(?:fan of|into|fond of|keen on|crazy about) "
          r"(?P<rest>\S.*)$", "like", 0),
         (r"\bi(?:'m| am) an? (?:big |huge |great |real )?(?P<rest>\S.*?) (?:fan|lover|buff|addict|enthusiast)\b",
