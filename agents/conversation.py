@@ -294,7 +294,8 @@ class ConversationService:
         if lock is None:
             lock = self._locks[thread_id] = asyncio.Lock()
         try:
-            await asyncio.wait_for(lock.acquire(), self.config.busy_seconds)
+            async with asyncio.timeout(self.config.busy_seconds):
+                await lock.acquire()
         except TimeoutError:
             raise ThreadBusy(thread_id, self.config.busy_seconds) from None
         try:
