@@ -48,6 +48,8 @@ def small_talk(state: ConversationState, catalogue: Catalogue, roles: Roles) -> 
         return "There is nothing to go back to yet."
     if act is Act.clarify:
         return _which_one(state)
+    if act is Act.memory:
+        return " ".join([*state["intent"].notes, *state["outcome"].recalled])
     return help_text(catalogue, roles)
 
 
@@ -76,7 +78,8 @@ def help_text(catalogue: Catalogue, roles: Roles) -> str:
 def about_items(state: ConversationState) -> str:
     """The answer to "why" and "what is it about"."""
     intent, size = state["intent"], len(state.get("slate", []))
-    told = [state["outcome"].because[item] for item in intent.items if item in state["outcome"].because]
+    told = list(state["outcome"].recalled)
+    told += [state["outcome"].because[item] for item in intent.items if item in state["outcome"].because]
     slots = {card.slot for card in state.get("slate", [])}
     missing = [slot for slot in intent.slots if slot not in slots]
     if missing:
@@ -109,7 +112,7 @@ def opening_notes(state: ConversationState, catalogue: Catalogue) -> list[str]:
     intent, outcome = state["intent"], state["outcome"]
     titles = {item: spoken_title(catalogue.get(item).title) for item in [*intent.seen, *intent.liked, *intent.disliked]}
     notes = [f"I don't know {_QUOTE.format(plain_title(name))} in this catalogue." for name in intent.unlinked]
-    notes += intent.notes
+    notes += [*intent.notes, *outcome.recalled]
     if intent.seen:
         notes.append(
             f"Noted: you know {join_words([titles[i] for i in intent.seen])}, so I won't bring "

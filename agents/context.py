@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
-from agents.memory import FeedbackStore
+from agents.store import FactStore, FeedbackStore
 from agents.understanding.rules import RuleUnderstanding
 from recsys_core.catalog.catalogue import Catalogue
 from tools import ToolContext
@@ -24,6 +24,8 @@ class AgentContext:
     """The language model; `none` is one too."""
     feedback: FeedbackStore
     """Thumbs and seen items."""
+    facts: FactStore
+    """What users said of themselves for good."""
     understanding: RuleUnderstanding
     """Rules for this catalogue."""
     titles: TitleIndex

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiosqlite
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from agents.config import ConversationConfig
 from agents.context import AgentContext
-from agents.errors import ThreadBusy
+from agents.errors import ThreadBusy, ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, StartEvent
-from agents.guard import clean_message
+from agents.guard import checked_message
 from agents.llm.none import NoChatModel
 from agents.llm.protocol import ChatModel, TurnBudget
-from agents.memory import Database, FeedbackStore, ThreadInfo, ThreadRegistry
 from agents.refining import kinds_of
+from agents.remembering import Memory
 from agents.state import ChatMessage, ConversationState
+from agents.store import DatabaseConfig, FactStore, FeedbackStore, ThreadInfo, ThreadRegistry, open_database
 from agents.turn import TurnRunner
-from agents.understanding.rules import RuleUnderstanding
+from agents.view import View
 from prompts import PromptMessage, prefix
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.errors import ConfigError
 from tools.context import Recommends
-from tools.titles import TitleIndex
 
 if TYPE_CHECKING:
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
     from agents.graph import Graph
-
-log = logging.getLogger(__name__)
+    from agents.store.checkpoints import Checkpoints
 
 
 class ThreadHistory(BaseModel):
@@ -55,41 +48,20 @@ class ThreadHistory(BaseModel):
     """True when the last turn broke off and will be finished before the next one."""
 
 
-@dataclass(frozen=True)
-class View:
-    """What one turn knows of the catalogue, from its first word to its last.
-
-    Attributes:
-        recommender: the release that answers, its catalogue as it was when the turn began.
-        titles: of the items that may be named.
-        understanding: rules for this catalogue.
-    """
-
-    recommender: Recommends
-    titles: TitleIndex
-    understanding: RuleUnderstanding
-
-    @classmethod
-    def of(cls, recommender: Recommends, before: View | None = None) -> View:
-        """A view of a recommender; titles that were read for the one before are used again if they are the same."""
-        catalogue = recommender.catalogue
-        if before is not None and before.recommender.catalogue.frame is catalogue.frame:
-            titles = before.titles
-        else:
-            titles = make_title_index(recommender)
-        titles = titles.offering(catalogue.offered)
-        return cls(recommender, titles, RuleUnderstanding(catalogue, titles))
-
-
 class ConversationService:
     """Conversations about one release.
 
     Args:
         recommender: the release that answers.
         llm: the language model; started and closed by its owner.
-        state_dir: folder of `conversations.sqlite` (checkpoints) and `users.sqlite` (threads, thumbs, seen items).
+        state_dir: folder of `conversations.sqlite` (checkpoints) and `users.sqlite` (threads, thumbs, seen items,
+            lasting facts), when SQLite keeps them.
         config: limits.
         current: the release with its catalogue as it is now, asked once a turn; always ``recommender`` when None.
+        database_url: address of a PostgreSQL database that keeps all of it instead of files.
+
+    Raises:
+        ConfigError: the tables of users can't be opened or reached.
 
     Use `start` and `close`, or `async with`.
     """
@@ -102,20 +74,22 @@ class ConversationService:
         config: ConversationConfig | None = None,
         *,
         current: Callable[[], Recommends] | None = None,
+        database_url: SecretStr | None = None,
     ) -> None:
         self._current = current or (lambda: recommender)
         self.llm = llm
         self.config = config or ConversationConfig()
-        self._state_dir = state_dir
-        self._database = Database(state_dir / "users.sqlite")
+        self._store = DatabaseConfig(folder=state_dir, url=database_url)
+        self._database = open_database(self._store)
         self._registry = ThreadRegistry(self._database)
         self.feedback = FeedbackStore(self._database)
+        self._facts = FactStore(self._database)
+        self.memory = Memory(self._facts)
         self._known = View.of(recommender)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connection: aiosqlite.Connection | None = None
         self._graph: Graph | None = None
-        self._saver: AsyncSqliteSaver | None = None
+        self._checkpoints: Checkpoints | None = None
 
     @property
     def recommender(self) -> Recommends:
@@ -126,34 +100,24 @@ class ConversationService:
         """Open the checkpoints.
 
         Raises:
-            ConfigError: the file can't be opened.
+            ConfigError: they can't be opened or reached.
         """
-        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
         from agents.graph import build_graph
+        from agents.store.checkpoints import open_checkpoints
 
-        path = self._state_dir / "conversations.sqlite"
-        try:
-            self._connection = await aiosqlite.connect(path)
-            self._saver = saver = AsyncSqliteSaver(self._connection)
-            await saver.setup()
-            # in WAL mode this loses nothing when the process dies, and saves an fsync at each of a turn's checkpoints
-            await self._connection.execute("PRAGMA synchronous=NORMAL")
-        except aiosqlite.Error as error:
-            raise ConfigError(
-                f"cannot open the conversation store {path}: {error}; move the file away or mend it"
-            ) from error
-        self._graph = build_graph(saver)
+        self._checkpoints = await open_checkpoints(self._store)
+        self._graph = build_graph(self._checkpoints.saver)
         # read ahead what never changes in a prompt; a model that is still loading does so once it is ready
         warming = asyncio.create_task(self.llm.warm(self._prompt_prefixes()))
         self._tasks.add(warming)
         warming.add_done_callback(self._tasks.discard)
 
-    async def view(self) -> View:
-        """The catalogue as it is now, with its titles and rules."""
-        return await asyncio.to_thread(self._view)
+    @property
+    def place(self) -> str:
+        """Where conversations are kept, in words that give away no password."""
+        return self._database.place
 
-    def _view(self) -> View:
+    def view(self) -> View:
         """The catalogue as it is now; may have to read new titles."""
         recommender, known = self._current(), self._known
         if known.recommender is not recommender:
@@ -172,9 +136,9 @@ class ConversationService:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        if self._checkpoints is not None:
+            await self._checkpoints.close()
+            self._checkpoints = None
         self._database.close()
 
     async def __aenter__(self) -> ConversationService:
@@ -213,12 +177,13 @@ class ConversationService:
 
         Raises:
             MessageRejected: before the first event: empty or too long.
+            GuardFailed: before the first event: the check itself failed.
             ThreadNotFound: before the first event: no such thread of this user.
             ThreadBusy: before the first event: another turn of the thread doesn't end.
             FilterError: before the first event: the filter names an unknown field.
         """
-        clean = clean_message(message, self.config.max_message_chars)
-        view = await asyncio.to_thread(self._view)
+        clean = checked_message(message, self.config.max_message_chars)
+        view = await asyncio.to_thread(self.view)
         if filter is not None:
             filter.mask(view.recommender.catalogue)
         if thread_id is None:
@@ -227,7 +192,7 @@ class ConversationService:
         else:
             self._registry.check(thread_id, user_id)
             replay = []
-        lock = await self._lock(thread_id)
+        lock = await self._lock(thread_id, user_id)
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         runner = TurnRunner(self._ready(), self._registry, thread_id, queue)
         inputs: ConversationState = {
@@ -255,11 +220,10 @@ class ConversationService:
         Raises:
             ThreadNotFound: no such thread of this user.
         """
-        self._registry.check(thread_id, user_id)
-        lock = await self._lock(thread_id)
+        lock = await self._lock(thread_id, user_id)
         try:
             return await TurnRunner(self._ready(), self._registry, thread_id, asyncio.Queue()).finish_pending(
-                self._context(thread_id, await asyncio.to_thread(self._view))
+                self._context(thread_id, await asyncio.to_thread(self.view))
             )
         finally:
             lock.release()
@@ -276,7 +240,7 @@ class ConversationService:
         """
         info = self._registry.check(thread_id, user_id)
         snapshot = await self._ready().aget_state({"configurable": {"thread_id": thread_id}})
-        catalogue = (await asyncio.to_thread(self._view)).recommender.catalogue
+        catalogue = (await asyncio.to_thread(self.view)).recommender.catalogue
         messages = [
             message.model_copy(update={"slate": [card for card in message.slate if card.item_id in catalogue]})
             for message in snapshot.values.get("messages", [])
@@ -284,24 +248,32 @@ class ConversationService:
         return ThreadHistory(id=info.id, title=info.title, messages=messages, pending=bool(snapshot.next))
 
     async def delete_thread(self, thread_id: str, user_id: str) -> None:
-        """Forget a thread and its checkpoints.
+        """Forget a thread, its checkpoints, and what was taken back in it.
 
         Raises:
             ThreadNotFound: no such thread of this user.
         """
-        self._registry.check(thread_id, user_id)
-        lock = await self._lock(thread_id)
+        lock = await self._lock(thread_id, user_id)
         try:
             self._registry.delete(thread_id)
-            await self._drop_checkpoints(thread_id)
+            self._facts.forget_ended(user_id, thread_id)
+            await self._stored().drop(thread_id)
         finally:
             lock.release()
 
     async def forget(self, user_id: str) -> None:
-        """Remove threads, checkpoints, thumbs and seen items of a user."""
-        for info in await self.threads(user_id):
-            await self.delete_thread(info.id, user_id)
-        await asyncio.to_thread(self.feedback.delete, user_id)
+        """Remove threads, checkpoints, facts, thumbs and seen items of a user, and their traces in the files."""
+        # a turn that runs ends first and may leave something; one that begins meanwhile makes a thread
+        while threads := await self.threads(user_id):
+            for info in threads:
+                try:
+                    await self.delete_thread(info.id, user_id)
+                except ThreadNotFound:
+                    continue  # deleted by somebody else in this moment
+        for delete in (self.feedback.delete, self._facts.delete):
+            await asyncio.to_thread(delete, user_id)
+        await asyncio.to_thread(self._database.scrub)
+        await self._stored().scrub()
 
     async def _guarded(
         self, runner: TurnRunner, lock: asyncio.Lock, inputs: ConversationState, replay: list[str], view: View
@@ -310,20 +282,28 @@ class ConversationService:
         try:
             context, quiet = (self._context(runner.thread_id, view, quiet=quiet) for quiet in (False, True))
             await runner.run(context, inputs, replay, quiet)
-            await self._prune(runner.thread_id)
+            await self._stored().prune(runner.thread_id)
         finally:
             lock.release()
             runner.queue.put_nowait(None)
 
-    async def _lock(self, thread_id: str) -> asyncio.Lock:
-        """The thread's lock, acquired."""
+    async def _lock(self, thread_id: str, user_id: str) -> asyncio.Lock:
+        """The lock of a user's thread, acquired; the thread is still there then."""
+        self._registry.check(thread_id, user_id)
         lock = self._locks.get(thread_id)
         if lock is None:
             lock = self._locks[thread_id] = asyncio.Lock()
         try:
-            await asyncio.wait_for(lock.acquire(), self.config.busy_seconds)
+            async with asyncio.timeout(self.config.busy_seconds):
+                await lock.acquire()
         except TimeoutError:
             raise ThreadBusy(thread_id, self.config.busy_seconds) from None
+        try:
+            # it may have been deleted while this waited
+            self._registry.check(thread_id, user_id)
+        except ThreadNotFound:
+            lock.release()
+            raise
         return lock
 
     def _context(self, thread_id: str, view: View, *, quiet: bool = False) -> AgentContext:
@@ -333,6 +313,7 @@ class ConversationService:
             recommender=view.recommender,
             llm=NoChatModel() if quiet else self.llm,
             feedback=self.feedback,
+            facts=self._facts,
             understanding=view.understanding,
             titles=view.titles,
             config=config,
@@ -342,41 +323,15 @@ class ConversationService:
             thread_id=thread_id,
         )
 
-    async def _prune(self, thread_id: str) -> None:
-        """Keep a thread's newest checkpoint only: each holds all messages, so keeping all grows with the square."""
-        saver, connection = self._saver, self._connection
-        if saver is None or connection is None:
-            return
-        newest = "(SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = '')"
-        async with saver.lock:
-            for table in ("writes", "checkpoints"):
-                await connection.execute(
-                    f"DELETE FROM {table} WHERE thread_id = :thread AND checkpoint_ns = '' "
-                    f"AND checkpoint_id < {newest}",
-                    {"thread": thread_id},
-                )
-            await connection.commit()
-
-    async def _drop_checkpoints(self, thread_id: str) -> None:
-        checkpointer = self._ready().checkpointer
-        if checkpointer is not None and not isinstance(checkpointer, bool):
-            await checkpointer.adelete_thread(thread_id)
+    def _stored(self) -> Checkpoints:
+        if self._checkpoints is None:
+            raise ConfigError("the conversation service is not open; call start() first")
+        return self._checkpoints
 
     def _ready(self) -> Graph:
         if self._graph is None:
             raise ConfigError("the conversation service has not been started; call start() first")
         return self._graph
-
-
-def make_title_index(recommender: Recommends) -> TitleIndex:
-    """Titles of a release, with years and popularity where the catalogue and the log have them."""
-    from agents.understanding.roles import Roles
-
-    catalogue = recommender.catalogue
-    year = Roles.of(catalogue).year
-    interactions = getattr(recommender, "log", None)
-    popularity = None if interactions is None else np.bincount(interactions.items, minlength=len(catalogue))
-    return TitleIndex(catalogue.titles, catalogue.numbers(year) if year else None, popularity)
 
 
 def _title(message: str) -> str:
@@ -391,5 +346,4 @@ __all__ = [
     "StartEvent",
     "ThreadHistory",
     "ThreadInfo",
-    "make_title_index",
 ]

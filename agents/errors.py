@@ -38,3 +38,36 @@ class ThreadBusy(ConversationError):
         super().__init__(
             f"conversation {thread_id!r} is still answering another message (waited {waited:.0f} s); send again later"
         )
+
+
+class FactNotFound(ConversationError):
+    """No such fact is kept of this user; another user's is not told apart on purpose."""
+
+    code = "fact_not_found"
+
+    def __init__(self, fact_id: str) -> None:
+        super().__init__(f"nothing is remembered of this user under {fact_id[:40]!r}")
+
+
+class MemoryFull(ConversationError):
+    """As many facts as may be kept of one user are kept."""
+
+    code = "memory_full"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"I remember {most} things of one person at most; delete one that no longer matters first")
+
+
+class NotUnderstood(ConversationError):
+    """Words that should say something lasting of a person and don't."""
+
+    code = "not_understood"
+
+
+class GuardFailed(ConversationError):
+    """The check of a message itself failed; nothing was done with the message."""
+
+    code = "guard_failed"
+
+    def __init__(self) -> None:
+        super().__init__("the message could not be checked, so it was not answered; try again or put it another way")

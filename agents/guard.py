@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 
-from agents.errors import MessageRejected
+from agents.errors import GuardFailed, MessageRejected
 from prompts import untrusted
+
+log = logging.getLogger(__name__)
 
 
 def clean_message(text: str, max_chars: int) -> str:
@@ -26,3 +29,20 @@ def clean_message(text: str, max_chars: int) -> str:
     if not cleaned or all(unicodedata.category(c)[0] in "CZ" for c in cleaned):
         raise MessageRejected("the message is empty; say what you feel like, for example a kind, a country or a title")
     return cleaned[:max_chars]
+
+
+def checked_message(text: str, max_chars: int) -> str:
+    """`clean_message`, failing closed: a check that breaks refuses the message.
+
+    Raises:
+        MessageRejected: as above.
+        GuardFailed: the check itself failed.
+    """
+    try:
+        return clean_message(text, max_chars)
+    except MessageRejected:
+        raise
+    except Exception as error:
+        # whatever broke, an unchecked message goes no further; its words stay out of the log
+        log.error("the guard failed with %s; the message was refused", type(error).__name__)
+        raise GuardFailed from None

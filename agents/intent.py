@@ -33,6 +33,8 @@ class Act(StrEnum):
     """Forget the running request."""
     undo = "undo"
     """Back to the request before."""
+    memory = "memory"
+    """Asks what is remembered of them, or takes some of it back."""
 
 
 class Wish(BaseModel):
@@ -120,3 +122,9 @@ class Intent(BaseModel):
     """What to ask back, because the request is too open to know what is meant; empty when it isn't."""
     lasting: list[Wish] = Field(default_factory=list)
     """What the user says of themself for good ("I never watch horror"); also among the wishes."""
+    lasting_notes: list[str] = Field(default_factory=list)
+    """What the user asked to remember that nothing in the catalogue answers to, in their words."""
+    taken_back: list[Wish] = Field(default_factory=list)
+    """What the user said for good once and takes back ("forget that I said no horror"); signs don't matter."""
+    forget_all: bool = False
+    """Everything that the user said for good is taken back."""

@@ -56,6 +56,8 @@ class WorkingRequest(BaseModel):
     """Item ids the user said they know in this thread; never recommended again."""
     k: int | None = None
     """How many items the user asked for; None leaves it to the page."""
+    fact_turns: list[int] = Field(default_factory=list)
+    """Turns of this thread that changed what is remembered for good, so that "undo" takes it back."""
 
 
 class StepRecord(BaseModel):
@@ -107,6 +109,8 @@ class Outcome(BaseModel):
     """Nothing is known of this user."""
     release: str = ""
     """Release the slate came from."""
+    recalled: list[str] = Field(default_factory=list)
+    """What the answer says of what is remembered for good: noted, taken back, applied, overruled."""
     because: dict[str, str] = Field(default_factory=dict)
     """Longer explanation by item id, for "why" turns."""
     refined: bool = False
@@ -148,6 +152,8 @@ class ConversationState(TypedDict, total=False):
     """Item ids shown for the running request, in order."""
     slate: list[SlateCard]
     """The cards on the table."""
+    told_facts: dict[str, int]
+    """Lasting facts that this thread has heard of, by the turn in which it did."""
     focus: str
     """Item id last spoken of; empty when none."""
     outcome: Outcome

@@ -13,12 +13,16 @@ from langgraph.types import StateSnapshot
 from agents.context import AgentContext
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.graph import Graph
-from agents.memory import ThreadRegistry
 from agents.state import ChatMessage, ConversationState
+from agents.store import ThreadRegistry
+from agents.traces import trace_of
 from agents.understood import understood
 from recsys_core.errors import SidraError
 
 log = logging.getLogger(__name__)
+
+MAX_STEPS = 20
+"""Nodes that one turn may pass; the longest way through the graph has seven."""
 
 
 class TurnRunner:
@@ -38,7 +42,7 @@ class TurnRunner:
         self._registry = registry
         self.thread_id = thread_id
         self.queue = queue
-        self._config: RunnableConfig = {"configurable": {"thread_id": thread_id}}
+        self._config: RunnableConfig = {"configurable": {"thread_id": thread_id}, "recursion_limit": MAX_STEPS}
         self._said: list[str] = []
         self._cards: SlateEvent | None = None
 
@@ -77,9 +81,9 @@ class TurnRunner:
             await self._close_turn(turn, "failed", str(error))
             code = getattr(error, "code", None) or getattr(error, "kind", None) or type(error).__name__
             self.queue.put_nowait(ErrorEvent(code=str(code), message=str(error)))
-        except Exception:
-            # the thread's last line of defence: whatever a node raised, the page gets a sentence, the log the rest
-            log.exception("turn %s of a conversation failed", turn)
+        except Exception as error:
+            # the thread's last line of defence: whatever a node raised, the page gets a sentence, the log the place
+            log.error("turn %s of a conversation failed\n%s", turn, trace_of(error))
             await self._close_turn(turn, "failed", "an unexpected error; the server's log has the details")
             self.queue.put_nowait(
                 ErrorEvent(code="internal_error", message="This answer failed unexpectedly; please try again.")

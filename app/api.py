@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import failures
-from app.middleware import BearerKey, BodyLimit, Measure
-from app.routes import chat, health, info, items, recommend, threads, users
+from app.keys import load_keys
+from app.limits import RateLimit
+from app.middleware import BodyLimit, Callers, Measure
+from app.routes import chat, health, info, items, memory, recommend, threads, users
 from app.runtime import Runtime
 from app.settings import Settings, load_settings
 
@@ -22,6 +24,9 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     Args:
         settings: what is in force; None reads the environment.
         runtime: what to serve from; None opens the current release in the background once the port is open.
+
+    Raises:
+        SettingsError: the file of keys can't be used.
     """
     settings = settings or (runtime.settings if runtime is not None else load_settings())
     runtime = runtime or Runtime(settings)
@@ -36,12 +41,12 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
     app = FastAPI(title="Sidra", version=info.version(), description=_DESCRIPTION, lifespan=lifespan)
     app.state.runtime = runtime
+    app.state.user_limit = RateLimit(settings.rate)
     failures.install(app)
-    for module in (health, info, recommend, chat, items, users, threads):
+    for module in (health, info, recommend, chat, items, users, memory, threads):
         app.include_router(module.router)
     # The last one added is the first one passed.
     app.add_middleware(BodyLimit, limit=settings.body_bytes)
-    if settings.key is not None:
-        app.add_middleware(BearerKey, key=settings.key)
+    app.add_middleware(Callers, keys=load_keys(settings), limit=RateLimit(settings.rate))
     app.add_middleware(Measure, metrics=runtime.metrics)
     return app

@@ -172,8 +172,27 @@ class SidraClient:
         """Up to three requests that a user is likely to make next."""
         return self._json("GET", f"/v1/users/{_path(user_id)}/next")
 
+    def memory(self, user_id: str) -> list[Json]:
+        """What is remembered of a user for good, oldest first."""
+        found: list[Json] = self._json("GET", f"/v1/users/{_path(user_id)}/memory")  # type: ignore[assignment]
+        return found
+
+    def remember(self, user_id: str, words: str) -> list[Json]:
+        """Remember what some words say; the facts they stand for."""
+        path = f"/v1/users/{_path(user_id)}/memory"
+        kept: list[Json] = self._json("POST", path, json={"words": words})  # type: ignore[assignment]
+        return kept
+
+    def edit_fact(self, user_id: str, fact_id: str, words: str) -> Json:
+        """Put what some words say in a fact's place."""
+        return self._json("PATCH", f"/v1/users/{_path(user_id)}/memory/{_path(fact_id)}", json={"words": words})
+
+    def delete_fact(self, user_id: str, fact_id: str) -> Json:
+        """Delete a fact for good."""
+        return self._json("DELETE", f"/v1/users/{_path(user_id)}/memory/{_path(fact_id)}")
+
     def forget(self, user_id: str) -> Json:
-        """Forget threads, checkpoints and thumbs of a user."""
+        """Forget threads, checkpoints, memory and thumbs of a user."""
         return self._json("DELETE", f"/v1/users/{_path(user_id)}/profile")
 
     # --- conversations ---

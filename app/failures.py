@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from agents.traces import trace_of
 from recsys_core.errors import FilterError, RequestError, SidraError, UnknownItemError
 
 logger = logging.getLogger("sidra.api")
@@ -18,10 +19,12 @@ logger = logging.getLogger("sidra.api")
 _TYPE_OF_STATUS = {
     400: "bad_request",
     401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
     422: "invalid_request",
+    429: "rate_limited",
     503: "not_ready",
 }
 
@@ -30,6 +33,10 @@ _CONVERSATION: dict[str, tuple[int, str | None]] = {
     "message_rejected": (422, "messages"),
     "thread_not_found": (404, "thread_id"),
     "thread_busy": (409, "thread_id"),
+    "fact_not_found": (404, "fact_id"),
+    "memory_full": (409, "words"),
+    "not_understood": (422, "words"),
+    "guard_failed": (500, None),
 }
 
 
@@ -128,8 +135,10 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # Only the class goes out: messages of foreign exceptions may hold paths or a user's words.
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    # Only the class goes out, and only places in the code into the log: messages of foreign exceptions and paths may
+    # hold a user's name or words.
+    route = getattr(request.scope.get("route"), "path", "an unknown route")
+    logger.error("%s %s failed\n%s", request.method, route, trace_of(error))
     return error_response(
         500, "internal_error", f"something failed inside ({type(error).__name__}); see the server's log"
     )

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app.commands.serve import take_port
 from app.commands.terminal import Failed
-from app.settings import PREFIX, Settings, unknown_variables
+from app.settings import LOOPBACK, PREFIX, Settings, SettingsError, unknown_variables
 from recsys_core.errors import SidraError
 
 State = Literal["ok", "note", "missing"]
@@ -59,6 +59,8 @@ def all_checks(settings: Settings) -> list[Check]:
         _release(settings),
         _generator(settings),
         _language_model(settings),
+        _conversations(settings),
+        _callers(settings),
         *_ports(settings),
         _chromium(),
         *_variables(),
@@ -194,6 +196,37 @@ def _language_model(settings: Settings) -> Check:
         remedy = "`sidra run` fetches them, SIDRA_LLM_GGUF names your own, SIDRA_LLM=none goes without"
         return Check("language model", "missing", "no weights yet", remedy)
     return Check("language model", "ok", f"{path.name}, {path.stat().st_size / 1e9:.1f} GB")
+
+
+def _conversations(settings: Settings) -> Check:
+    """Which store is in force, and whether it can be reached."""
+    from agents.store import open_database
+    from app.runtime import database_config
+
+    config = database_config(settings)
+    if config.url is None:
+        return Check("conversations", "ok", f"SQLite in {config.folder}")
+    try:
+        database = open_database(config)
+    except SidraError as error:
+        return Check("conversations", "missing", "PostgreSQL", str(error))
+    database.close()
+    return Check("conversations", "ok", f"{database.place}; it answers")
+
+
+def _callers(settings: Settings) -> Check:
+    """Who may ask, and how often."""
+    from app.keys import load_keys
+
+    try:
+        keys = load_keys(settings)
+    except SettingsError as error:
+        return Check("API keys", "missing", str(error), "correct the file; the API won't start with it")
+    often = f"{settings.rate} requests a minute" if settings.rate else "no limit on how often"
+    if not len(keys) and settings.host not in LOOPBACK:
+        remedy = "set SIDRA_API_KEY or SIDRA_API_KEYS_FILE; whoever reaches the port may ask for any user"
+        return Check("API keys", "note", f"none, listening on {settings.host}; {often}", remedy)
+    return Check("API keys", "ok", f"{len(keys) or 'none'}; {often}")
 
 
 def _endpoint(settings: Settings) -> Check:

@@ -1,15 +1,17 @@
-"""What every request passes: body limit, bearer key, metrics. Plain ASGI, so that streams are never buffered."""
+"""What every request passes: body limit, key, rate limit, metrics. Plain ASGI, so that streams are never buffered."""
 
 from __future__ import annotations
 
-import hmac
 import time
 from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access import too_often
 from app.failures import error_response
+from app.keys import OPEN, KeyRing
+from app.limits import RateLimit
 from app.metrics import Metrics
 
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json")
@@ -65,24 +67,46 @@ class BodyLimit:
         await error_response(413, "too_large", message)(scope, receive, send)
 
 
-class BearerKey:
-    """401 for a `/v1` route without the right key."""
+class Callers:
+    """Who is asking: 401 for a `/v1` route without a known key, 429 for a caller that asks too often.
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    Args:
+        app: what comes next.
+        keys: the keys in force; without any, everybody may ask.
+        limit: how often one caller may ask; a key that speaks for many users is not limited here, its users are.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, limit: RateLimit) -> None:
         self.app = app
-        self.key = key.encode()
+        self.keys = keys
+        self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Compare in constant time."""
+        """Find the caller and note them in the request's state."""
         if scope["type"] != "http" or scope["path"].startswith(OPEN_PATHS):
             await self.app(scope, receive, send)
             return
-        kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(given.encode(), self.key):
-            await self.app(scope, receive, send)
-            return
-        message = "this API wants `Authorization: Bearer <key>` with the key of SIDRA_API_KEY"
-        await error_response(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
+        principal = OPEN
+        if len(self.keys):
+            kind, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+            found = self.keys.find(given) if kind.lower() == "bearer" else None
+            if found is None:
+                message = "this API wants `Authorization: Bearer <key>` with a key it knows"
+                refusal = error_response(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+                await refusal(scope, receive, send)
+                return
+            principal = found
+        if not principal.trusted:
+            address = (scope.get("client") or ("unknown",))[0]
+            wait = self.limit.take(principal.id if principal is not OPEN else f"address:{address}")
+            if wait:
+                error = too_often(wait, "from this key" if principal is not OPEN else "from this address")
+                await error_response(error.status, error.kind, error.message, headers=error.headers)(
+                    scope, receive, send
+                )
+                return
+        scope.setdefault("state", {})["principal"] = principal
+        await self.app(scope, receive, send)
 
 
 class Measure:

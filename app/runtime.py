@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agents.llm.protocol import ChatModel
     from agents.llm.settings import LLMSettings
     from agents.next_wish.service import NextWishes
+    from agents.store.opening import DatabaseConfig
     from recsys_core.releases.release import Release
     from recsys_core.serving.live import LiveRecommender
     from recsys_core.serving.recommender import Recommender
@@ -275,15 +276,19 @@ class Runtime:
             self._llm = llm = NoChatModel()
         assert self._live is not None
         config = ConversationConfig(max_message_chars=self.settings.message_chars)
-        folder = self.settings.home / "conversations"
+        stored = database_config(self.settings)
         # It reads the whole catalogue for its index of titles, which would hold up /healthz.
         live = self._live
         service = await asyncio.to_thread(
-            lambda: ConversationService(live.current(), llm, folder, config, current=live.current)
+            lambda: ConversationService(
+                live.current(), llm, stored.folder, config, current=live.current, database_url=stored.url
+            )
         )
         await service.start()
         self._conversations = service
         self._next_wishes = NextWishes(llm, service.feedback)
+        # readiness is open to everybody, so it names the kind and not the place
+        self.stages["conversations"].detail = service.place.split(" at ")[0]
 
     async def _load_model(self) -> None:
         stage = self.stages["language_model"]
@@ -303,6 +308,13 @@ class Runtime:
             stage.state, stage.detail = "failed", str(error)
             logger.error("no language model, answers come from rules: %s", error)
         stage.seconds = round(time.perf_counter() - begun, 3)
+
+
+def database_config(settings: Settings) -> DatabaseConfig:
+    """Where conversations and memory are kept."""
+    from agents.store.opening import DatabaseConfig
+
+    return DatabaseConfig(folder=settings.home / "conversations", url=settings.database_url)
 
 
 def llm_settings(settings: Settings) -> LLMSettings:

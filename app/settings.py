@@ -14,6 +14,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SIDRA_"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Addresses that only this machine reaches."""
 
 
 class SettingsError(Exception):
@@ -43,7 +45,15 @@ class Settings(BaseSettings):
     api_url: str | None = None
     """API that the page, `sidra chat` and the evaluation talk to; None is the one on this machine."""
     api_key: SecretStr | None = None
-    """When set, every `/v1` route wants `Authorization: Bearer <key>`."""
+    """When set, every `/v1` route wants `Authorization: Bearer <key>`; this key may ask for any user."""
+    api_keys_file: Path | None = None
+    """TOML or JSON file of further keys, as hashes, each bound to some users."""
+    rate_per_minute: int | None = Field(default=None, ge=0, le=1_000_000)
+    """Requests a minute for each bound key (or address, without keys) and for each user; 0 limits nothing. None is no
+    limit while the API listens on this machine only, else 120."""
+    database_url: SecretStr | None = None
+    """PostgreSQL that keeps conversations and memory, `postgresql://user:password@host:5432/name`; None keeps them in
+    SQLite files below `home`."""
 
     llm: Literal["embedded", "none", "openai", "scripted"] = "embedded"
     """Language model: built in, none (rules only), any OpenAI-compatible address, or answers from a file."""
@@ -105,7 +115,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("cache_dir", "data_dir", "home", "llm_gguf", "llm_script")
+    @field_validator("api_keys_file", "cache_dir", "data_dir", "home", "llm_gguf", "llm_script")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None
@@ -121,6 +131,13 @@ class Settings(BaseSettings):
     def page_url(self) -> str:
         """Address of the chat page for a browser on this machine."""
         return f"http://{reachable_host(self.host)}:{self.ui_port}"
+
+    @property
+    def rate(self) -> int:
+        """Requests a minute that are in force; 0 is no limit."""
+        if self.rate_per_minute is not None:
+            return self.rate_per_minute
+        return 0 if self.host in LOOPBACK else 120
 
     @property
     def key(self) -> str | None:

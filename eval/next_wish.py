@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.conversation import View
 from agents.llm.none import NoChatModel
 from agents.llm.protocol import ChatModel
 from agents.next_wish.service import NextWishes, asked_for
 from agents.next_wish.state import Suggestion
 from agents.next_wish.wording import tags_of
+from agents.view import View
 from eval.figures import Progress, Report, make_context
 from eval.held_out import HeldOut, targets_of
 from eval.offline import check_held_out, sample_users

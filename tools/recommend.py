@@ -32,7 +32,7 @@ class RecommendArguments(BaseModel):
     """What is wanted, in plain words."""
     filter: ItemFilter | None = None
     """Rule that every item must satisfy."""
-    prefer: list[ItemFilter] = Field(default_factory=list, max_length=10)
+    prefer: list[ItemFilter] = Field(default_factory=list, max_length=20)
     """Rules that items may fail, at a price in the order."""
     anchors: list[str] = Field(default_factory=list, max_length=20)
     """Item ids the result should resemble."""

@@ -6,6 +6,7 @@ All requests of a call (first try, retries, repair) draw on the turn's one budge
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -162,6 +163,8 @@ class OpenAIChatModel:
         if self._client is None:
             from openai import AsyncOpenAI
 
+            # at DEBUG it writes whole requests into the log, and they hold what users said
+            logging.getLogger("openai").setLevel(logging.INFO)
             key = self._settings.api_key
             self._client = AsyncOpenAI(
                 base_url=self._settings.base_url,

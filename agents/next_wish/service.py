@@ -10,10 +10,10 @@ import numpy as np
 
 from agents.llm.protocol import ChatModel, LLMError, TurnBudget
 from agents.llm.schemas import NextWishReply
-from agents.memory import FeedbackStore
 from agents.next_wish.context_pieces import Piece, choose
 from agents.next_wish.state import Look, Looks, NextWishConfig, Suggestion, Suggestions
 from agents.next_wish.wording import read_back, tags_of, word
+from agents.store import FeedbackStore
 from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
 from prompts import render_messages

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.context import AgentContext
 from agents.errors import MessageRejected
-from agents.guard import clean_message
+from agents.guard import checked_message
 from agents.nodes.step import step
 from agents.state import ChatMessage, ConversationState, Outcome
 
@@ -17,7 +17,7 @@ async def guard(state: ConversationState, context: AgentContext) -> tuple[dict[s
     """Check the message; a refusal goes straight to the answer."""
     fresh = {"outcome": Outcome(release=context.release), "rejected": ""}
     try:
-        message = clean_message(state["message"], context.config.max_message_chars)
+        message = checked_message(state["message"], context.config.max_message_chars)
     except MessageRejected as error:
         return {**fresh, "rejected": str(error)}, "refused"
     said = ChatMessage(role="user", content=message, created=time.time())

@@ -7,10 +7,11 @@ from typing import Any
 
 from agents.cards import join_words, make_cards
 from agents.context import AgentContext
+from agents.effective import Standing, sentences, standing
 from agents.events import SlateEvent
 from agents.nodes.step import emit, step
 from agents.request import Relaxation, arguments_of, best_relaxation, without
-from agents.state import ConversationState, Outcome, WorkingRequest
+from agents.state import ConversationState, Outcome, SlateCard, WorkingRequest
 from recsys_core.catalog.filters import ItemFilter
 from tools import registry
 from tools.recommend import RecommendArguments, RecommendResult
@@ -19,13 +20,14 @@ from tools.recommend import RecommendArguments, RecommendResult
 @step("recommend")
 async def recommend(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     """Call the generator; when nothing is allowed, drop the one wish that frees most and say so."""
-    request, page_filter = state["request"], state.get("page_filter")
+    request = state["request"]
+    held = standing_of(request, state, context)
     outcome = state["outcome"].model_copy(update={"relaxed": [], "closest": "", "slate_changed": True})
     args = tool_arguments(request, state, context)
     result = await _call(args, state["user_id"], context)
     if not result.items or (result.exhausted and result.allowed < args.k):
         # which wish is in the way is counted in the catalogue, not guessed
-        relaxation = await asyncio.to_thread(best_relaxation, request, page_filter, args.exclude, context.catalogue)
+        relaxation = await asyncio.to_thread(best_relaxation, request, held.rule, args.exclude, context.catalogue)
         if not result.items and relaxation is not None:
             request = without(request, relaxation.wishes)
             result = await _call(tool_arguments(request, state, context), state["user_id"], context)
@@ -41,9 +43,11 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
             "degraded_reason": _both(outcome.degraded_reason, result.degraded_reason),
         }
     )
+    outcome, told = _recalled(held, outcome, cards, state, context)
     emit(SlateEvent(cards=cards, final=False, note=outcome.closest))
     shown = list(dict.fromkeys([*state.get("shown", []), *(card.item_id for card in cards)]))
-    changes = {"slate": cards, "shown": shown, "outcome": outcome, "request": _with_relaxation(state, request)}
+    changes = {"slate": cards, "shown": shown, "outcome": outcome, "told_facts": told}
+    changes["request"] = _with_relaxation(state, request)
     detail = f"{len(cards)} of {result.allowed} allowed"
     return changes, detail + (f"; dropped {join_words(outcome.relaxed)}" if outcome.relaxed else "")
 
@@ -52,15 +56,35 @@ def tool_arguments(request: WorkingRequest, state: ConversationState, context: A
     """Arguments of the recommend tool for a request of this thread."""
     catalogue = context.catalogue
     seen_before = [item for item in context.feedback.seen(state["user_id"]) if item in catalogue]
-    return arguments_of(
+    held = standing_of(request, state, context)
+    args = arguments_of(
         request,
-        page_filter=_answerable(state.get("page_filter")),
+        page_filter=held.rule,
         also_excluded=seen_before,
         catalogue=catalogue,
         roles=context.understanding.roles,
         k=request.k or state["k"],
         beam=context.config.beam,
     )
+    return args.model_copy(update={"prefer": [*args.prefer, *held.prefer]})
+
+
+def standing_of(request: WorkingRequest, state: ConversationState, context: AgentContext) -> Standing:
+    """What is remembered of the user and set on the page, as far as it holds for a request."""
+    facts = context.facts.of(state["user_id"])
+    return standing(request, _answerable(state.get("page_filter")), facts, context.catalogue)
+
+
+def _recalled(
+    held: Standing, outcome: Outcome, cards: list[SlateCard], state: ConversationState, context: AgentContext
+) -> tuple[Outcome, dict[str, int]]:
+    """The outcome with what it says of remembered facts, and which of them this thread has heard of by now."""
+    turn, told = state["turn"], state.get("told_facts", {})
+    # what was stated in this thread needs no telling; what was told earlier in this turn is told again
+    heard = [fact.id for fact in held.kept if fact.thread_id == context.thread_id or told.get(fact.id, turn) < turn]
+    said, ids = sentences(held, state["intent"], cards, heard, context.catalogue)
+    recalled = [*state["outcome"].recalled, *(s for s in said if s not in state["outcome"].recalled)]
+    return outcome.model_copy(update={"recalled": recalled}), {**told, **dict.fromkeys(ids, turn)}
 
 
 async def _call(args: RecommendArguments, user_id: str, context: AgentContext) -> RecommendResult:

@@ -48,7 +48,9 @@ async def refine(state: ConversationState, context: AgentContext) -> tuple[dict[
     earlier = state.get("earlier_requests", [])
     before = earlier[-1] if earlier else None
     merged = merge(before, finer, [], state["message"], context.understanding.roles)
-    merged = merged.model_copy(update={"exclude": request.exclude, "seen": request.seen})
+    merged = merged.model_copy(
+        update={"exclude": request.exclude, "seen": request.seen, "fact_turns": request.fact_turns}
+    )
     return {"outcome": outcome, "intent": finer, "request": merged}, CHANGED
 
 

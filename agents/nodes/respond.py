@@ -121,11 +121,14 @@ async def _timely(stream: AsyncIterator[str], begun: Callable[[], bool], deadlin
     while True:
         left = None if begun() else max(0.0, deadline - time.monotonic())
         try:
-            yield await asyncio.wait_for(anext(stream), left)
+            # not wait_for: before Python 3.12 it can swallow the cancellation of a turn that the user has stopped
+            async with asyncio.timeout(left):
+                piece = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise LLMError("timeout", "the language model took too long to begin") from None
+        yield piece
 
 
 def _prompt(state: ConversationState, context: AgentContext) -> Sequence[PromptMessage]:
@@ -160,7 +163,7 @@ def _wish_words(state: ConversationState) -> str:
 def _without_notes(state: ConversationState) -> ConversationState:
     """The state for the rules' second half of an answer: notes have been said already."""
     intent = state["intent"].model_copy(update={"notes": [], "unlinked": [], "seen": [], "liked": [], "disliked": []})
-    outcome = state["outcome"].model_copy(update={"closest": "", "cold_start": False})
+    outcome = state["outcome"].model_copy(update={"closest": "", "cold_start": False, "recalled": []})
     return {**state, "intent": intent, "outcome": outcome}
 
 

@@ -8,6 +8,7 @@ from agents.context import AgentContext
 from agents.intent import Act, Intent
 from agents.merging import merge, prune
 from agents.nodes.step import step
+from agents.remembering import remember
 from agents.state import ConversationState, WorkingRequest
 from agents.understanding.scene import Scene
 
@@ -18,7 +19,8 @@ async def understand(state: ConversationState, context: AgentContext) -> tuple[d
     catalogue = context.catalogue
     scene = scene_of(state, context)
     intent = context.understanding.understand(state["message"], scene)
-    changes = apply(state, scene, intent, context)
+    remembered = remember(state, scene, intent, context)
+    changes = remembered.into(apply(state, scene, intent, context), state, scene)
     if intent.items and intent.items[0] in catalogue:
         changes["focus"] = intent.items[0]
     elif len(intent.anchors) == 1 and intent.anchors[0] in {card.item_id for card in scene.slate}:

@@ -6,6 +6,7 @@ import re
 
 from agents.intent import Act, Intent, Wish
 from agents.understanding import acts
+from agents.understanding.lasting import read_lasting
 from agents.understanding.lexicon import FILLER, Mood
 from agents.understanding.names import LIKE, LOVED, PeopleReader, TitleReader
 from agents.understanding.negation import is_negative, negative_spans
@@ -48,6 +49,8 @@ class RuleUnderstanding:
             message: plain text, cleaned by the guard.
             scene: what it was said into.
         """
+        if (lasting := read_lasting(message, scene, self)) is not None:
+            return lasting
         utterance = Utterance(message)
         intent = Intent()
         small = self._opening(utterance, intent)

@@ -126,12 +126,16 @@ def with_changes(recommender: Recommender) -> Recommender:
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
     """The thumbs of a user from earlier conversations on this machine."""
-    path = settings.home / "conversations" / "users.sqlite"
-    if user is None or not path.is_file():
+    if user is None:
         return {}
-    from agents.memory import Database, FeedbackStore
+    from agents.store import FeedbackStore, open_database
+    from agents.store.opening import USERS_FILE
+    from app.runtime import database_config
 
-    database = Database(path)
+    config = database_config(settings)
+    if config.url is None and not (config.folder / USERS_FILE).is_file():
+        return {}
+    database = open_database(config)
     try:
         return FeedbackStore(database).of(user)
     finally:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, TokenEvent
+from app.access import AccessDep
 from app.failures import ApiError, NotReady
 from app.routes.common import ERRORS, RuntimeDep
 from app.runtime import Runtime
@@ -25,8 +26,11 @@ _KEEP_ALIVE_S = 1.0
 
 
 @router.post("/chat/completions", response_model=None)
-async def chat(body: ChatBody, request: Request, runtime: RuntimeDep) -> StreamingResponse | dict[str, Any]:
+async def chat(
+    body: ChatBody, request: Request, runtime: RuntimeDep, access: AccessDep
+) -> StreamingResponse | dict[str, Any]:
     """One turn of a conversation. Closing the connection cancels it."""
+    user = access.user(body.user) if body.user is not None else access.guest()
     message = _message(body, runtime)
     if body.filter is not None:
         # Before the stream begins, so that a wrong field is a 422 and not a broken stream.
@@ -35,7 +39,6 @@ async def chat(body: ChatBody, request: Request, runtime: RuntimeDep) -> Streami
         raise NotReady(
             "too many conversations are running (setting SIDRA_MAX_TURNS); try again shortly", "overloaded", 2
         )
-    user = body.user or f"guest-{secrets.token_hex(8)}"
     writer = ChunkWriter(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), user)
     events = _turn(body, message, user, runtime)
     if not body.stream:

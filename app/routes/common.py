@@ -33,10 +33,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for status, description in {
         400: "Not JSON, or not usable",
         401: "Key missing or wrong",
+        403: "The key is bound to other users",
         404: "No such thing",
-        409: "The thread is answering another message, or the item exists",
+        409: "The thread is answering another message, the item exists, or the memory is full",
         413: "Body too large",
         422: "A field can't be used; `param` names it",
+        429: "Too often; `Retry-After` says when to ask again",
         503: "Still loading, or too busy",
     }.items()
 }

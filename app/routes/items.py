@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from app.access import AccessDep
 from app.failures import ApiError
 from app.routes.common import ERRORS, RuntimeDep
 from app.runtime import Runtime
@@ -38,20 +39,23 @@ async def search(
 
 
 @router.post("")
-async def add(runtime: RuntimeDep, body: AddBody) -> Applied:
+async def add(runtime: RuntimeDep, access: AccessDep, body: AddBody) -> Applied:
     """Add items. They can be found and recommended by every request that starts after the answer."""
+    access.catalogue()
     return await _apply(runtime, Add(items=body.items))
 
 
 @router.post("/withdraw")
-async def withdraw(runtime: RuntimeDep, body: ItemsBody) -> Applied:
+async def withdraw(runtime: RuntimeDep, access: AccessDep, body: ItemsBody) -> Applied:
     """Show items no more, in no answer to a request that starts after this one's."""
+    access.catalogue()
     return await _apply(runtime, Withdraw(items=body.items))
 
 
 @router.post("/restore")
-async def restore(runtime: RuntimeDep, body: ItemsBody) -> Applied:
+async def restore(runtime: RuntimeDep, access: AccessDep, body: ItemsBody) -> Applied:
     """Show withdrawn items again."""
+    access.catalogue()
     return await _apply(runtime, Restore(items=body.items))
 
 
@@ -62,17 +66,19 @@ async def changes(runtime: RuntimeDep) -> Applied:
 
 
 @router.post("/merge", status_code=202)
-async def merge(runtime: RuntimeDep) -> Applied:
+async def merge(runtime: RuntimeDep, access: AccessDep) -> Applied:
     """Merge new and re-tagged items into a new release, in the background; requests go on meanwhile."""
+    access.catalogue()
     live = runtime.live
     return await runtime.run(lambda: live.merge(wait=False))
 
 
 @router.patch("/{item_id:path}")
 async def retag(
-    runtime: RuntimeDep, item_id: Annotated[Name, Path(description="Catalogue id")], body: RetagBody
+    runtime: RuntimeDep, access: AccessDep, item_id: Annotated[Name, Path(description="Catalogue id")], body: RetagBody
 ) -> Applied:
     """Change facts of an item; filters and cards follow at once, what the model learned at the next build."""
+    access.catalogue()
     return await _apply(runtime, Retag(item=item_id, attributes=body.attributes))
 
 

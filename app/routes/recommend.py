@@ -6,6 +6,7 @@ import time
 
 from fastapi import APIRouter
 
+from app.access import AccessDep
 from app.failures import ApiError
 from app.recommending import answer
 from app.routes.common import ERRORS, RuntimeDep
@@ -15,8 +16,10 @@ router = APIRouter(prefix="/v1", tags=["recommend"], responses=ERRORS)
 
 
 @router.post("/recommend")
-async def recommend(body: RecommendBody, runtime: RuntimeDep) -> RecommendAnswer:
+async def recommend(body: RecommendBody, runtime: RuntimeDep, access: AccessDep) -> RecommendAnswer:
     """The best `k` items for a user, a history, an instruction, or all three, under a filter."""
+    if body.user_id is not None:
+        access.user(body.user_id)
     recommender = await runtime.snapshot()
     if body.k > runtime.settings.max_k:
         raise ApiError(422, "invalid_request", f"k: at most {runtime.settings.max_k} (setting SIDRA_MAX_K)", "k")

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from agents.next_wish.state import Suggestions
+from app.access import AccessDep
 from app.failures import ApiError
 from app.profile import Profile, describe
 from app.routes.common import ERRORS, RuntimeDep, UserPath
@@ -17,8 +18,9 @@ router = APIRouter(prefix="/v1", tags=["users"], responses=ERRORS)
 
 
 @router.post("/feedback")
-async def feedback(body: FeedbackBody, runtime: RuntimeDep) -> dict[str, Any]:
+async def feedback(body: FeedbackBody, runtime: RuntimeDep, access: AccessDep) -> dict[str, Any]:
     """A thumb on an item: -1, 1, or 0 to take it back. It counts from the next answer on."""
+    access.user(body.user_id)
     store = runtime.conversations.feedback
     if body.item_id not in (await runtime.snapshot()).catalogue:
         raise ApiError(404, "unknown_item", str(UnknownItemError([body.item_id])), "item_id")
@@ -28,26 +30,35 @@ async def feedback(body: FeedbackBody, runtime: RuntimeDep) -> dict[str, Any]:
 
 
 @router.get("/users/{user_id:path}/profile")
-async def profile(user_id: UserPath, runtime: RuntimeDep) -> Profile:
+async def profile(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> Profile:
     """What is known of a user, in readable facts written by rules."""
+    access.user(user_id)
     thumbs = await runtime.run(runtime.conversations.feedback.of, user_id)
     return await runtime.run(describe, await runtime.snapshot(), user_id, thumbs)
 
 
 @router.get("/users/{user_id:path}/next")
-async def next_wish(user_id: UserPath, runtime: RuntimeDep) -> Suggestions:
+async def next_wish(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> Suggestions:
     """Up to three requests that the user is likely to make next, from what they chose lately."""
-    view = await runtime.conversations.view()
+    access.user(user_id)
+    view = await runtime.run(runtime.conversations.view)
     # suggestions wait for conversations, never the other way round
     idle = runtime.idle
     return await runtime.next_wishes.suggest(user_id, view.recommender, view.understanding, view.titles, idle)
 
 
 @router.delete("/users/{user_id:path}/profile")
-async def forget(user_id: UserPath, runtime: RuntimeDep) -> dict[str, Any]:
-    """Forget a user's threads, checkpoints and thumbs. The log inside a release is immutable and stays."""
+async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> dict[str, Any]:
+    """Forget a user's threads, checkpoints, memory and thumbs. The log inside a release is immutable and stays."""
+    access.user(user_id)
     known = (await runtime.snapshot()).history(user_id) is not None
     await runtime.conversations.forget(user_id)
     runtime.next_wishes.forget(user_id)
-    note = "the interaction log of the release still holds this user; import without them and build to remove it"
-    return {"user_id": user_id, "forgotten": ["threads", "checkpoints", "feedback"], "note": note if known else ""}
+    notes = ["vectors: none are kept of users, only of items"]
+    if known:
+        notes.append("the interaction log of the release still holds this user; import without them and build")
+    return {
+        "user_id": user_id,
+        "forgotten": ["threads", "checkpoints", "memory", "feedback", "seen", "interests"],
+        "note": "; ".join(notes),
+    }

@@ -10,6 +10,7 @@ import streamlit as st
 from app.client import SidraClient
 from app.ui import style
 from app.ui.filters import draw_filters
+from app.ui.memory import draw_memory
 from app.ui.session import Session, change_user, new_visitor, open_thread, start_anew
 
 _VISITOR = "New visitor"
@@ -30,6 +31,7 @@ def draw_sidebar(session: Session, client: SidraClient, info: dict[str, Any]) ->
             key="new-conversation",
         )
         _draw_user(session, client, info)
+        draw_memory(session, client)
         st.html(style.section("Filters"))
         rule = draw_filters(info["fields"], session.filter_version)
         if rule is not None:
@@ -60,12 +62,11 @@ def _draw_user(session: Session, client: SidraClient, info: dict[str, Any]) -> N
     if wanted and wanted != shown:
         change_user(session, client, new_visitor() if wanted == _VISITOR else wanted)
         st.rerun()
-    if session.profile:
-        with st.expander("What Sidra knows about you"):
-            st.html(style.note(session.profile))
-            st.button(
-                "Forget me", icon=":material/delete_forever:", type="tertiary", on_click=_forget, args=(session, client)
-            )
+    with st.expander("What Sidra knows about you"):
+        st.html(style.note(session.profile or "Nothing from a history. Conversations, thumbs and memory are kept."))
+        st.button(
+            "Forget me", icon=":material/delete_forever:", type="tertiary", on_click=_forget, args=(session, client)
+        )
 
 
 def _draw_threads(session: Session, client: SidraClient) -> None:
@@ -124,7 +125,7 @@ def _forget(session: Session, client: SidraClient) -> None:
     client.forget(session.user)
     start_anew(session)
     session.votes = {}
-    session.notice = "Your conversations and thumbs are gone."
+    session.notice = "Your conversations, memory and thumbs are gone."
 
 
 def _label(title: str) -> str:

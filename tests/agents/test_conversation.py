@@ -288,7 +288,7 @@ async def test_a_thread_that_stays_busy_is_a_typed_error(recommender: PlainRecom
     async with ConversationService(recommender, NoChatModel(), tmp_path, config) as service:
         talk = Talk(service)
         await talk.say("hello")
-        lock = await service._lock(talk.thread_id)
+        lock = await service._lock(talk.thread_id, "ann")
         with pytest.raises(ThreadBusy):
             await talk.say("hello")
         lock.release()
@@ -312,7 +312,7 @@ async def test_a_long_thread_keeps_one_checkpoint(
     for message in ("a comedy", "newer", "no romance", "thanks"):
         await talk.say(message)
     await asyncio.gather(*service._tasks)
-    rows = await (await service._connection.execute("SELECT count(*) FROM checkpoints")).fetchone()
+    rows = await (await service._checkpoints.saver.conn.execute("SELECT count(*) FROM checkpoints")).fetchone()
     assert rows == (1,)
     assert len((await service.history(talk.thread_id, "ann")).messages) == 8
     assert (await talk.say("undo")).cards

@@ -1,16 +1,13 @@
-"""Turns that are killed, stopped or fail half-way: the thread goes on, and nothing is done twice."""
+"""Turns that are stopped or fail half-way: the thread goes on. What a kill leaves is in `test_killed`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-
-import pytest
 
 from agents.context import AgentContext
 from agents.conversation import ConversationService
@@ -49,46 +46,6 @@ KILLED = textwrap.dedent(
     asyncio.run(main())
     """
 )
-
-
-async def test_the_reference_without_a_kill(tmp_path: Path) -> None:
-    assert NODES == ("guard", "understand", "recommend", "refine", "explain", "respond")
-    state = await after_seen(tmp_path, killed_at=None)
-    assert len(state["messages"]) == 4
-
-
-@pytest.mark.parametrize("node", ["guard", "understand", "recommend", "explain", "respond"])
-async def test_killed_between_two_nodes(tmp_path: Path, node: str) -> None:
-    """A process killed with -9 before any node leaves a thread that ends in the same state."""
-    expected = await after_seen(tmp_path / "whole", killed_at=None)
-    got = await after_seen(tmp_path / "killed", killed_at=node)
-    assert got == expected
-
-
-async def after_seen(folder: Path, *, killed_at: str | None) -> dict:
-    """State after two turns, the second of which may have been killed and resumed."""
-    async with ConversationService(PlainRecommender(film_catalogue()), NoChatModel(), folder) as service:
-        talk = Talk(service)
-        await talk.say("a comedy")
-        if killed_at is None:
-            await talk.say("I've seen the first one")
-    if killed_at is not None:
-        process = subprocess.run(
-            [sys.executable, "-c", KILLED, str(folder), talk.thread_id, killed_at],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
-        )  # fmt: skip
-        assert process.returncode == -signal.SIGKILL, process.stderr.decode()
-    async with ConversationService(PlainRecommender(film_catalogue()), NoChatModel(), folder) as service:
-        if killed_at is not None:
-            assert (await service.history(talk.thread_id, "ann")).pending
-            assert await service.resume(talk.thread_id, "ann")
-        assert not await service.resume(talk.thread_id, "ann")
-        history = await service.history(talk.thread_id, "ann")
-        return {
-            "messages": [(m.role, m.content, [c.item_id for c in m.slate]) for m in history.messages],
-            "seen": service.feedback.seen("ann"),
-            "turns": [info.turns for info in await service.threads("ann")],
-        }
 
 
 async def test_the_next_turn_finishes_a_killed_one_first(tmp_path: Path) -> None:

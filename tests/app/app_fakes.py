@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agents.conversation import View
 from agents.errors import ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
-from agents.memory import Database, FeedbackStore, ThreadInfo
 from agents.next_wish.service import NextWishes
+from agents.remembering import Memory
 from agents.state import ChatMessage, SlateCard
+from agents.store import Database, FactStore, FeedbackStore, SqliteDatabase, ThreadInfo
+from agents.view import View
 from app.runtime import Runtime, Stage
 from app.settings import Settings
 from recsys_core.catalog.changes import Applied, CatalogueChanges, Change, check, offering
@@ -86,6 +87,7 @@ class FakeConversations:
         self.recommender = recommender
         self.database = database
         self.feedback = FeedbackStore(database)
+        self.memory = Memory(FactStore(database))
         self.stored: dict[str, tuple[str, list[ChatMessage]]] = {}
         self.cancelled = asyncio.Event()
         self.asked: list[dict[str, Any]] = []
@@ -136,12 +138,13 @@ class FakeConversations:
         await self.history(thread_id, user_id)
         del self.stored[thread_id]
 
-    async def view(self) -> View:
-        return View.of(self.recommender)  # type: ignore[arg-type]
-
     async def forget(self, user_id: str) -> None:
         self.feedback.delete(user_id)
+        FactStore(self.database).delete(user_id)
         self.stored = {i: pair for i, pair in self.stored.items() if pair[0] != user_id}
+
+    def view(self) -> View:
+        return View.of(self.recommender)  # type: ignore[arg-type]
 
     def _card(self, slot: int, item_id: str) -> SlateCard:
         item = self.recommender.catalogue.get(item_id)
@@ -190,7 +193,7 @@ def fake_runtime(settings: Settings) -> Runtime:
     runtime = Runtime(settings)
     recommender = FakeRecommender()
     runtime._live = FakeLive(recommender)  # type: ignore[assignment]
-    runtime._conversations = FakeConversations(recommender, Database(settings.home / "talk.sqlite"))  # type: ignore[assignment]
+    runtime._conversations = FakeConversations(recommender, SqliteDatabase(settings.home / "talk.sqlite"))  # type: ignore[assignment]
     runtime._llm = NoChatModel()
     runtime._next_wishes = NextWishes(runtime._llm, runtime._conversations.feedback)  # type: ignore[union-attr]
     runtime.stages = {name: Stage("ready") for name in runtime.stages}

@@ -181,3 +181,30 @@ def test_fields_without_choice_get_no_widget(address: str) -> None:
     assert names[:2] == ["genre", "year"]
     empty = {"name": "x", "kind": "number", "coverage": 1.0, "minimum": 3, "maximum": 3, "values": [], "distinct": 1}
     assert usable([empty, empty | {"kind": "tags", "values": ["one"]}]) == []
+
+
+def test_memory_is_shown_with_its_source_changed_and_deleted(page: Callable[..., AppTest], runtime: Runtime) -> None:
+    memory, rules = runtime.conversations.memory, runtime.conversations.view().understanding
+    genre = rules.catalogue.fields["genre"].values[0]
+    memory.add("ann", f"I never watch {genre}", rules)
+    memory.add("ann", "remember that <b>I am</b> vegetarian", rules)
+    bench = page(user="ann")
+    assert not bench.exception
+    assert "What I remember" in shown(bench)
+    assert f"no {genre}" in [each.label for each in bench.expander]
+    assert f"“I never watch {genre}”, entered here." in shown(bench)
+    assert "a note without effect" in shown(bench)
+    assert "<b>I am" not in shown(bench)
+    (fact, note) = memory.of("ann")
+    bench.text_input(key=f"fact-{fact.id}").set_value(f"I love {genre}").run()
+    next(each for each in bench.button if each.key == f"change-{fact.id}").click().run()
+    assert [each.sentence for each in memory.of("ann")][0] == f"you like {genre}"
+    next(each for each in bench.button if each.key == f"unlearn-{note.id}").click().run()
+    assert [each.id for each in memory.of("ann")] == [fact.id]
+    bench.text_input[-1].set_value("remember that I whistle").run()
+    button(bench, "Remember this").click().run()
+    assert not bench.exception
+    assert len(memory.of("ann")) == 2
+    button(bench, "Forget me").click().run()
+    assert memory.of("ann") == []
+    assert "Nothing yet" in shown(page(user="ann"))

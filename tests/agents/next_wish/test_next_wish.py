@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.conversation import View
 from agents.llm.none import NoChatModel
 from agents.llm.scripted import ScriptedChatModel, ScriptEntry
-from agents.memory import Database, FeedbackStore
 from agents.next_wish.context_pieces import Piece, choose
 from agents.next_wish.service import NextWishes, asked_for, context_of, linked
 from agents.next_wish.state import Look, Looks, NextWishConfig
 from agents.next_wish.wording import read_back, tags_of, word
+from agents.store import FeedbackStore, SqliteDatabase
 from agents.understanding.roles import Roles
+from agents.view import View
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.interests.shift import ShiftConfig
 from recsys_core.serving.recommender import Recommender
@@ -26,7 +26,7 @@ from tools.wishes import Interest, Interests, InterestsArguments, space_of
 
 @pytest.fixture
 def feedback(tmp_path: Path) -> FeedbackStore:
-    return FeedbackStore(Database(tmp_path / "users.sqlite"))
+    return FeedbackStore(SqliteDatabase(tmp_path / "users.sqlite"))
 
 
 @pytest.fixture(scope="module")

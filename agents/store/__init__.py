@@ -1,0 +1,24 @@
+"""What is kept of users beside the releases: threads, thumbs, seen items, lasting facts; in SQLite or PostgreSQL.
+
+Rows are written only from user turns and API calls, never from item text or a model's words.
+"""
+
+from agents.store.database import Database
+from agents.store.facts import FactStore, LastingFact, NewFact
+from agents.store.feedback import FeedbackStore
+from agents.store.opening import DatabaseConfig, open_database
+from agents.store.sqlite import SqliteDatabase
+from agents.store.threads import ThreadInfo, ThreadRegistry
+
+__all__ = [
+    "Database",
+    "DatabaseConfig",
+    "FactStore",
+    "FeedbackStore",
+    "LastingFact",
+    "NewFact",
+    "SqliteDatabase",
+    "ThreadInfo",
+    "ThreadRegistry",
+    "open_database",
+]
