@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.allowed import access_of
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.memory import FeedbackStore
 from agents.understanding.rules import RuleUnderstanding
 from recsys_core.catalog.catalogue import Catalogue
 from tools import ToolContext
+from tools.access import ToolMeter
 from tools.context import Recommends
 from tools.titles import TitleIndex
 
@@ -38,6 +40,11 @@ class AgentContext:
     """Number of the last change of the catalogue that this turn knows."""
     thread_id: str = ""
     """Thread of the turn."""
+    meter: ToolMeter = field(init=False)
+    """Tool calls of the turn."""
+
+    def __post_init__(self) -> None:
+        self.meter = ToolMeter(self.config.tool_calls)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -45,5 +52,6 @@ class AgentContext:
         return self.recommender.catalogue
 
     def tools(self, user_id: str) -> ToolContext:
-        """The context of a tool call for this user."""
-        return ToolContext(self.recommender, self.titles, user_id, self.feedback.of(user_id))
+        """The context of a tool call for this user, by the node that is at work."""
+        access = access_of(self.meter)
+        return ToolContext(self.recommender, self.titles, user_id, self.feedback.of(user_id), access)

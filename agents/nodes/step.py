@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from langgraph.config import get_stream_writer
 from langgraph.runtime import Runtime
 
+from agents.allowed import at_work
 from agents.context import AgentContext
 from agents.events import Event, StepEvent
 from agents.state import ConversationState, StepRecord
@@ -38,7 +39,8 @@ def step(name: str) -> Callable[[Work], Node]:
         async def node(state: ConversationState, *, runtime: Runtime[AgentContext]) -> dict[str, Any]:
             emit(StepEvent(node=name, status="start"))
             started = time.perf_counter()
-            changes, detail = await work(state, runtime.context)
+            with at_work(name):
+                changes, detail = await work(state, runtime.context)
             ms = round((time.perf_counter() - started) * 1000, 3)
             emit(StepEvent(node=name, status="end", ms=ms, detail=detail))
             return {**changes, "steps": [*state.get("steps", []), StepRecord(node=name, ms=ms, detail=detail)]}
