@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tools.errors import ToolError
@@ -33,18 +34,29 @@ class ToolCall:
     ms: float = 0.0
 
 
+_OBSERVERS: list[Callable[[ToolCall], None]] = []
+
+
+@contextmanager
+def observed(observe: Callable[[ToolCall], None]) -> Iterator[None]:
+    """While this is open, `observe` is told of every tool call of the process when it has ended, refused ones too."""
+    _OBSERVERS.append(observe)
+    try:
+        yield
+    finally:
+        _OBSERVERS.remove(observe)
+
+
 class ToolMeter:
     """Counts the calls of one turn over all its callers; safe to share between threads.
 
     Args:
         limit: calls that are let through; the next one is refused.
-        observe: told of every call when it has ended, refused ones included.
     """
 
-    def __init__(self, limit: int = MOST_CALLS, observe: Callable[[ToolCall], None] | None = None) -> None:
+    def __init__(self, limit: int = MOST_CALLS) -> None:
         self.limit = limit
         self.calls: list[ToolCall] = []
-        self._observe = observe
         self._taken = 0
         self._lock = threading.Lock()
 
@@ -67,8 +79,8 @@ class ToolMeter:
     def note(self, call: ToolCall) -> None:
         """Keep how a call ended."""
         self.calls.append(call)
-        if self._observe is not None:
-            self._observe(call)
+        for observe in list(_OBSERVERS):
+            observe(call)
 
     def counts(self) -> Counter[tuple[str, str, str]]:
         """How often (caller, tool, outcome) occurred."""

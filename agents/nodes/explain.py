@@ -9,6 +9,7 @@ from typing import Any
 from agents.cards import first_reason, join_words, sentence, spoken_title
 from agents.context import AgentContext
 from agents.events import SlateEvent
+from tools.inert import inert
 from agents.intent import Act
 from agents.measured import measured_text, variants
 from agents.merging import prune
@@ -59,6 +60,7 @@ async def _about_items(state: ConversationState, context: AgentContext) -> tuple
             because[item_id] = about_text(item, context.catalogue, context.understanding.roles)
             continue
         because[item_id] = await _why(item, request, state, context, tools)
+    because = {item_id: inert(text) for item_id, text in because.items()}
     return {"outcome": state["outcome"].model_copy(update={"because": because})}, f"{len(because)} items"
 
 
@@ -116,7 +118,7 @@ def _reason(
         parts.append(
             "a favourite of people with a taste like yours" if not tools_cold(context, tools) else "liked by many"
         )
-    return sentence("; ".join(parts))
+    return sentence(inert("; ".join(parts)))
 
 
 def tools_cold(context: AgentContext, tools: ToolContext) -> bool:

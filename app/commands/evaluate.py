@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands import claims
+from app.commands import claims, evaluate_attacks
 from app.commands.terminal import Bar, Failed, JsonFlag, console, say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def register(cli: typer.Typer) -> None:
     evaluate.command("offline")(offline)
     evaluate.command("conversations")(conversations)
     claims.register(evaluate)
+    evaluate_attacks.register(evaluate)
     cli.add_typer(evaluate, name="eval")
     bench = typer.Typer(help="Measure how fast the answers are.", no_args_is_help=True)
     bench.command("generate")(bench_generate)

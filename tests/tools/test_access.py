@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from recsys_core.catalog.synth import synthetic
 from tests.agents.conftest import PlainRecommender
 from tools import ToolAccess, ToolContext, ToolError, ToolMeter, registry
+from tools.access import observed
 from tools.titles import TitleIndex
 
 CATALOGUE, LOG = synthetic(40, 10, seed=3)
@@ -43,8 +46,7 @@ def test_a_caller_may_call_what_is_on_its_list_and_nothing_else(name: str) -> No
 
 
 def test_every_call_is_counted_and_the_turn_is_bounded() -> None:
-    seen = []
-    meter = ToolMeter(3, seen.append)
+    meter = ToolMeter(3)
     one = ToolAccess("one", frozenset({"count_items"}), meter)
     two = ToolAccess("two", frozenset({"item_details"}), meter)
     registry.call("count_items", {}, context(one))
@@ -61,7 +63,16 @@ def test_every_call_is_counted_and_the_turn_is_bounded() -> None:
         ("one", "count_items", "too_many_calls"): 1,
         ("one", "unknown", "unknown_tool"): 1,
     }
-    assert seen == meter.calls
+
+
+def test_calls_can_be_watched() -> None:
+    seen = []
+    access = ToolAccess.to("one", {"count_items"})
+    with observed(seen.append):
+        registry.call("count_items", {}, context(access))
+        assert refusal("item_details", {}, context(access)) == "not_allowed"
+    registry.call("count_items", {}, context(access))
+    assert [(call.tool, call.outcome) for call in seen] == [("count_items", "ok"), ("item_details", "not_allowed")]
 
 
 def test_a_tool_that_breaks_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +132,7 @@ def test_payloads_as_filter_values_match_nothing(payload: str) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3), max_leaves=8), st.sampled_from(NAMES))  # fmt: skip
 def test_any_json_is_an_answer_or_a_typed_error(value: object, name: str) -> None:
     args = value if isinstance(value, dict) else {"filter": value, "item_id": value, "text": value}
-    try:
-        registry.call(name, args, context(ToolAccess.to("t", NAMES)))
-    except ToolError as error:
-        assert error.kind in {"invalid_arguments", "bad_filter", "unknown_item"}
+    access = ToolAccess.to("t", NAMES)
+    with suppress(ToolError):
+        registry.call(name, args, context(access))
+    assert access.meter.calls[-1].outcome in {"ok", "invalid_arguments", "bad_filter", "unknown_item"}
