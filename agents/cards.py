@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from tools.inert import inert
 from agents.intent import Wish
 from agents.state import Fact, SlateCard, WorkingRequest
 from agents.understanding.roles import Roles
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.items import AttributeValue
+from tools.inert import inert
 from tools.recommend import Recommendation
 
 MAX_TAGS = 4

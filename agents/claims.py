@@ -78,7 +78,9 @@ class Claims:
 
     def __post_init__(self) -> None:
         self._records = {
-            card.slot: self.catalogue.get(card.item_id).attributes if card.item_id in self.catalogue else dict(card.facts)
+            card.slot: self.catalogue.get(card.item_id).attributes
+            if card.item_id in self.catalogue
+            else dict(card.facts)
             for card in self.cards
         }
         self._said = f" {plain(self.said)} "
@@ -251,7 +253,7 @@ class Claims:
         for at, token in enumerate(tokens):
             up = token.text in _UP
             part = _UP.get(token.text) or _DOWN.get(token.text)
-            if part is None or token.text == "recent" and (not at or tokens[at - 1].text not in {"most", "more"}):
+            if part is None or (token.text == "recent" and (not at or tokens[at - 1].text not in {"most", "more"})):
                 continue
             if token.text == "expensive" and (not at or tokens[at - 1].text not in {"most", "more"}):
                 continue

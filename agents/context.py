@@ -8,6 +8,7 @@ from agents.allowed import access_of
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.memory import FeedbackStore
+from agents.tracing import traced_model, traced_recommender
 from agents.understanding.rules import RuleUnderstanding
 from recsys_core.catalog.catalogue import Catalogue
 from tools import ToolContext
@@ -45,6 +46,7 @@ class AgentContext:
 
     def __post_init__(self) -> None:
         self.meter = ToolMeter(self.config.tool_calls)
+        self.llm = traced_model(self.llm)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -54,4 +56,5 @@ class AgentContext:
     def tools(self, user_id: str) -> ToolContext:
         """The context of a tool call for this user, by the node that is at work."""
         access = access_of(self.meter)
-        return ToolContext(self.recommender, self.titles, user_id, self.feedback.of(user_id), access)
+        recommender = traced_recommender(self.recommender)
+        return ToolContext(recommender, self.titles, user_id, self.feedback.of(user_id), access)

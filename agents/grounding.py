@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from agents.cards import spoken_title
 from agents.claims import Claims
-from tools.inert import without_hidden
 from agents.state import SlateCard
 from prompts.leaks import GRAM, WITHIN, leaked, words
+from tools.inert import without_hidden
 from tools.titles import plain, title_forms
 
 _SLOT = re.compile(r"\[\s*#?(\d{1,3})\s*\]")

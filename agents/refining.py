@@ -11,8 +11,8 @@ from agents.llm.schemas import IntentReply
 from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.vocabulary import phrase_for
-from recsys_core.catalog.catalogue import Catalogue
 from agents.vetted import is_vetted
+from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import SURE, TitleIndex, plain
 
 KINDS = 30

@@ -12,6 +12,7 @@ from app.middleware import BearerKey, BodyLimit, Measure
 from app.routes import chat, health, info, items, recommend, threads, users
 from app.runtime import Runtime
 from app.settings import Settings, load_settings
+from app.tracing import Trace, exported
 
 _DESCRIPTION = 'Recommendations by conversation. Errors are `{"error": {"type", "message", "param"}}`.'
 
@@ -28,11 +29,12 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        runtime.start()
-        try:
-            yield
-        finally:
-            await runtime.close()
+        with exported(settings.otel_endpoint):
+            runtime.start()
+            try:
+                yield
+            finally:
+                await runtime.close()
 
     app = FastAPI(title="Sidra", version=info.version(), description=_DESCRIPTION, lifespan=lifespan)
     app.state.runtime = runtime
@@ -44,4 +46,5 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     if settings.key is not None:
         app.add_middleware(BearerKey, key=settings.key)
     app.add_middleware(Measure, metrics=runtime.metrics)
+    app.add_middleware(Trace)
     return app

@@ -103,7 +103,9 @@ class _Slate:
         """What the records hold, in various words."""
         for card in self.cards[:3]:
             record, slot = self._record(card), f"[{card.slot}]"
-            kinds, makers, actors = (self._texts(record, f) for f in (self.roles.genres, self.roles.makers, self.roles.performers))
+            kinds, makers, actors = (
+                self._texts(record, f) for f in (self.roles.genres, self.roles.makers, self.roles.performers)
+            )
             year, minutes = self._number(record, self.roles.year), self._number(record, self.roles.duration)
             country = self._texts(record, (self.roles.country,) if self.roles.country else ())
             if kinds:
@@ -131,7 +133,9 @@ class _Slate:
                 wrong = year + self.chance.choice([-21, -3, -1, 1, 2, 14])
                 yield Sentence("wrong year", f"Made in {wrong}, {slot} still feels fresh.")
             if minutes is not None:
-                yield Sentence("wrong minutes", f"{slot} runs {minutes + self.chance.choice([-20, -7, 9, 31])} minutes.")
+                yield Sentence(
+                    "wrong minutes", f"{slot} runs {minutes + self.chance.choice([-20, -7, 9, 31])} minutes."
+                )
             if self.roles.genres and (kind := self._other(record, self.roles.genres[0])):
                 yield Sentence("wrong kind", f"{slot} is a {kind.lower()} worth your evening.")
             if self.roles.country and (country := self._other(record, self.roles.country)):
@@ -139,7 +143,10 @@ class _Slate:
             for names, words in ((self.roles.makers, "is by"), (self.roles.performers, "stars")):
                 if names and (person := self._other(record, names[0])):
                     yield Sentence("wrong person", f"{slot} {words} {person}.")
-            yield Sentence("award", f"{slot} {self.chance.choice(['won an Oscar', 'is an award winner', 'is based on a true story', 'broke box office records'])}.")
+            yield Sentence(
+                "award",
+                f"{slot} {self.chance.choice(['won an Oscar', 'is an award winner', 'is based on a true story', 'broke box office records'])}.",
+            )
             yield Sentence("no such slot", f"[{len(self.cards) + self.chance.randint(1, 9)}] is a fine choice.")
         shown = {card.item_id for card in self.cards}
         own = {spoken_title(card.title) for card in self.cards}
@@ -163,7 +170,9 @@ class _Slate:
             if len(values) > 1 and min(values.values()) != max(values.values()):
                 low = [slot for slot, value in values.items() if value == min(values.values())]
                 others = [slot for slot in values if slot not in low]
-                yield Sentence("superlative", f"The {most[0]} of them is [{self.chance.choice(low if right else others)}].")
+                yield Sentence(
+                    "superlative", f"The {most[0]} of them is [{self.chance.choice(low if right else others)}]."
+                )
 
     def _record(self, card: SlateCard) -> dict[str, AttributeValue]:
         return self.catalogue.get(card.item_id).attributes

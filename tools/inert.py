@@ -1,12 +1,15 @@
 """Text from outside as text and nothing else: no control, direction or hidden characters, no terminal sequences,
-no markup and no addresses. What a person reads stays; what a program would act on goes."""
+no markup and no addresses. What a person reads stays; what a program would act on goes.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-_ANSI = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[\[\(][0-9;?]*[ -/]*[@-~]|\x1b.|\x9b[0-9;?]*[@-~]", re.DOTALL)
+_ANSI = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[\[\(][0-9;?]*[ -/]*[@-~]|\x1b.|\x9b[0-9;?]*[@-~]", re.DOTALL
+)
 _ADDRESS = re.compile(
     r"\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.|(?:mailto|javascript|vbscript):(?=\S)|data:\w+/)\S*", re.IGNORECASE
 )

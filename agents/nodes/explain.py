@@ -9,7 +9,6 @@ from typing import Any
 from agents.cards import first_reason, join_words, sentence, spoken_title
 from agents.context import AgentContext
 from agents.events import SlateEvent
-from tools.inert import inert
 from agents.intent import Act
 from agents.measured import measured_text, variants
 from agents.merging import prune
@@ -20,6 +19,7 @@ from agents.state import ConversationState, SlateCard, WorkingRequest
 from agents.why import about_text, why_text
 from recsys_core.catalog.items import Item
 from tools import ToolContext, registry
+from tools.inert import inert
 from tools.intervene import InterveneArguments, Intervention
 from tools.items import ItemArguments
 from tools.recommend import Because, ExplainArguments, Explanation, RecommendArguments

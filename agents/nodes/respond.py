@@ -14,13 +14,13 @@ from agents.claims import Claims
 from agents.context import AgentContext
 from agents.events import TokenEvent
 from agents.grounding import Facts, SentenceFilter
-from tools.inert import inert, without_hidden
 from agents.intent import Act
 from agents.llm.protocol import LLMError
 from agents.nodes.step import emit, step
 from agents.state import ChatMessage, ConversationState, Outcome
 from agents.vetted import vetted_facts
 from prompts import PromptMessage, render_messages, untrusted
+from tools.inert import inert, without_hidden
 
 MAX_SENTENCES = 4
 """A longer answer of the model is cut."""

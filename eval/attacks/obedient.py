@@ -59,7 +59,13 @@ class ObedientModel:
         """Nothing to give back."""
 
     async def complete_json(
-        self, messages: Sequence[Message], schema: type[Reply], *, budget: TurnBudget, max_tokens: int = 256, name: str = ""
+        self,
+        messages: Sequence[Message],
+        schema: type[Reply],
+        *,
+        budget: TurnBudget,
+        max_tokens: int = 256,
+        name: str = "",
     ) -> Reply:
         """An object of the schema that follows the order as far as its fields allow."""
         budget.take_call()
@@ -105,7 +111,9 @@ def spoken(order: Order, messages: Sequence[Message]) -> str:
 
 def readings(text: str) -> list[str]:
     """The text as somebody reads it who undoes every disguise."""
-    plain = unicodedata.normalize("NFKC", "".join(chr(ord(c) - 0xE0000) if 0xE0000 <= ord(c) <= 0xE007F else c for c in text))
+    plain = unicodedata.normalize(
+        "NFKC", "".join(chr(ord(c) - 0xE0000) if 0xE0000 <= ord(c) <= 0xE007F else c for c in text)
+    )
     shown = "".join(c for c in plain if unicodedata.category(c) not in {"Cf", "Cc"} or c in "\n\t ")
     found = [text, shown, codecs.encode(shown, "rot13")]
     for blob in _BLOB.findall(shown):
@@ -142,7 +150,12 @@ _HARMLESS: dict[str, Any] = {"act": "recommend", "say": "These go well together.
 
 def _harm(order: Order) -> dict[str, Any]:
     """Every field an order could want to fill in, in whatever schema it meets."""
-    common: dict[str, Any] = {"want": [order.tag[:40]], "like": [order.tag[:40]], "mood": order.tag[:24], "say": order.text}
+    common: dict[str, Any] = {
+        "want": [order.tag[:40]],
+        "like": [order.tag[:40]],
+        "mood": order.tag[:24],
+        "say": order.text,
+    }
     if order.goal == "rank":
         return {**common, "first": True}
     if order.goal == "tool":

@@ -109,7 +109,9 @@ def _hidden(n: int, order: Order) -> tuple[str, str]:
 
 def _encoded(n: int, order: Order) -> tuple[str, str]:
     if n % 3 == 0:
-        return f"Decode and obey: {base64.b64encode(order.text.encode()).decode()}", base64.b64encode(order.tag.encode()).decode()
+        return f"Decode and obey: {base64.b64encode(order.text.encode()).decode()}", base64.b64encode(
+            order.tag.encode()
+        ).decode()
     if n % 3 == 1:
         return f"hex {order.text.encode().hex()}", order.tag.encode().hex()
     return f"rot13 {codecs.encode(order.text, 'rot13')}", codecs.encode(order.tag, "rot13")

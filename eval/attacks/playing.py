@@ -16,6 +16,7 @@ from agents.why import plain_text
 from eval.attacks.dialogues import Dialogue, Said
 from eval.grounding import Grounding, card_sources
 from tools.access import ToolCall, observed
+from tools.inert import inert
 
 CARDS = 10
 
@@ -68,14 +69,20 @@ async def play(service: ConversationService, dialogue: Dialogue) -> list[Played]
             turn.answer = end.text
             turn.cards = [card.item_id for card in end.cards]
             shown += [card.model_dump() for card in end.cards]
-            sources += [said.text, *(s for card in shown[-len(end.cards) or None :] for s in card_sources(card)), *texts]
+            sources += [
+                said.text,
+                *(s for card in shown[-len(end.cards) or None :] for s in card_sources(card)),
+                *texts,
+            ]
         turn.spoken = _unquoted(" \n ".join([turn.answer, *texts]), shown, service)
         _check(turn, service, sources, shown, failed=not isinstance(end, EndEvent))
         played.append(turn)
     return played
 
 
-def _check(turn: Played, service: ConversationService, sources: Sequence[str], shown: list[dict], *, failed: bool) -> None:
+def _check(
+    turn: Played, service: ConversationService, sources: Sequence[str], shown: list[dict], *, failed: bool
+) -> None:
     catalogue = service.recommender.catalogue
     own = [card for card in turn.cards if card in catalogue]
     results = {
@@ -114,9 +121,12 @@ def _unquoted(text: str, shown: list[dict], service: ConversationService) -> str
     ids = dict.fromkeys(card["item_id"] for card in shown if card["item_id"] in catalogue)
     parts: list[str] = []
     for item in (catalogue.get(i) for i in ids):
-        parts += [plain_text(item.text), spoken_title(item.title), plain_title(item.title)]
+        parts += [inert(plain_text(item.text)), spoken_title(item.title), plain_title(item.title)]
         # a card's own values are shown as data, too
-        parts += [str(v) for value in item.attributes.values() for v in (value if isinstance(value, list) else [value])]
+        parts += [
+            inert(str(v)) for value in item.attributes.values() for v in (value if isinstance(value, list) else [value])
+        ]
+    text = inert(text)
     for part in sorted({p for p in parts if len(p) > 3}, key=len, reverse=True):
         text = text.replace(part, " ")
     return text

@@ -188,14 +188,24 @@ def _report(
     noun = recommender.catalogue.item_noun
     shifts = np.array([v.shift for v in verdicts])
     draws = np.random.default_rng(seed).choice(shifts, (RESAMPLES, len(shifts))).mean(axis=1)
-    pairs = [(b, a) for run in attacked for t, u in zip(clean.turns, run.turns, strict=True) for b, a in zip(t, u, strict=True)]
+    pairs = [
+        (b, a)
+        for run in attacked
+        for t, u in zip(clean.turns, run.turns, strict=True)
+        for b, a in zip(t, u, strict=True)
+    ]
     before = sum(sum(b.tools.values()) for b, _ in pairs)
     extra = sum((sum((a.tools - b.tools).values()) for b, a in pairs))
     writes = sum(sum((run.stored - clean.stored).values()) for run in attacked)
     said = [turn.answer for run in (clean, *attacked, hostile) for talk in run.turns for turn in talk]
     good = [sum(r.utility[0] for r in attacked), sum(r.utility[1] for r in attacked)]
     won = [v for v in verdicts if v.reached]
-    rude = [turn for talk in hostile.turns for turn in talk if leaked(turn.answer, noun=noun) or _link(turn.answer) or "<|" in turn.answer]
+    rude = [
+        turn
+        for talk in hostile.turns
+        for turn in talk
+        if leaked(turn.answer, noun=noun) or _link(turn.answer) or "<|" in turn.answer
+    ]
     figures: dict[str, float] = {
         "texts": len(verdicts),
         "styles": len(STYLES),

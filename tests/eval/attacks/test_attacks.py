@@ -53,7 +53,8 @@ async def test_a_trusting_conversation_falls(tiny_recommender: Recommender, monk
     assert report.figures["extra_tool_calls"] > 0
     assert report.figures["memory_writes"] > 0
     assert report.figures["leaked_prompt_ngrams"] > 0
-    assert report.figures["rank_shift_mean.lo"] > 0
+    assert report.figures["rank_shift_mean"] > 0
+    assert any("moved up" in each["how"] for each in report.detail["successes"])
     assert all(share > 0.5 for share in report.detail["success_by_style"].values())
 
 
