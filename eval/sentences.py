@@ -23,6 +23,7 @@ from recsys_core.catalog.items import AttributeValue
 from tools.titles import TitleIndex
 
 SLATE = 5
+UNRECORDED = ("won an Oscar", "is an award winner", "is based on a true story", "broke box office records")
 
 
 class Sentence(NamedTuple):
@@ -143,10 +144,7 @@ class _Slate:
             for names, words in ((self.roles.makers, "is by"), (self.roles.performers, "stars")):
                 if names and (person := self._other(record, names[0])):
                     yield Sentence("wrong person", f"{slot} {words} {person}.")
-            yield Sentence(
-                "award",
-                f"{slot} {self.chance.choice(['won an Oscar', 'is an award winner', 'is based on a true story', 'broke box office records'])}.",
-            )
+            yield Sentence("award", f"{slot} {self.chance.choice(UNRECORDED)}.")
             yield Sentence("no such slot", f"[{len(self.cards) + self.chance.randint(1, 9)}] is a fine choice.")
         shown = {card.item_id for card in self.cards}
         own = {spoken_title(card.title) for card in self.cards}

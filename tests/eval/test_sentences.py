@@ -13,7 +13,6 @@ from tests.agents.conftest import film_catalogue
 def test_false_sentences_are_caught_and_true_ones_stay(name: str) -> None:
     catalogue = film_catalogue() if name == "films" else synthetic(200, 20, seed=1)[0]
     found = measure_sentences(catalogue, seed=1, slates=15)
-    print(name, found.figures)
     assert found.figures["false_sentences"] >= 100
     assert found.figures["true_sentences"] >= 100
     assert found.figures["caught_share"] >= 0.95, found.missed[:10]
