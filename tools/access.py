@@ -65,6 +65,12 @@ class ToolMeter:
         """Calls that will still be let through."""
         return max(0, self.limit - self._taken)
 
+    def restart(self) -> None:
+        """Begin another turn."""
+        with self._lock:
+            self._taken = 0
+            self.calls = []
+
     def take(self) -> None:
         """Pay for one call.
 

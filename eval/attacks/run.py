@@ -28,6 +28,7 @@ from eval.attacks.payloads import RIVAL, SITE, STYLES, USER_ATTACKS, Poison, poi
 from eval.attacks.planting import planted
 from eval.attacks.playing import CARDS, Played, play, stored
 from eval.figures import Progress, Report, make_context
+from eval.sentences import measure_sentences
 from prompts.leaks import leaked
 from tools.context import Recommends
 
@@ -218,6 +219,8 @@ def _report(
         "user_attack_success_rate": round(len(rude) / max(1, len(hostile.turns)), 4),
         "user_memory_writes": sum(hostile.stored.values()),
     }
+    judged = measure_sentences(recommender.catalogue, seed=seed).figures
+    figures |= {f"sentences.{name}": value for name, value in judged.items()}
     if isinstance(llm, ObedientModel):
         figures["orders_read"] = len(llm.obeyed)
         figures["model_calls"] = llm.calls

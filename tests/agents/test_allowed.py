@@ -68,3 +68,11 @@ async def test_reasons_stop_before_the_calls_do(tmp_path: Path) -> None:
         end = await Talk(service, k=10).say("a comedy")
         assert isinstance(end, EndEvent)
         assert all(card.reason for card in end.cards)
+
+
+async def test_messages_read_again_have_calls_of_their_own(tmp_path: Path) -> None:
+    config = ConversationConfig(tool_calls=6)
+    earlier = [{"role": "user", "content": text} for text in ("a comedy", "newer", "no romance", "a thriller")]
+    async with ConversationService(PlainRecommender(film_catalogue()), NoChatModel(), tmp_path, config) as service:
+        end = await Talk(service, k=10).say("from the 90s", earlier=earlier)
+        assert isinstance(end, EndEvent)

@@ -184,6 +184,7 @@ def test_markup_in_titles_and_messages_stays_text(page: Callable[..., AppTest]) 
     bench = page()
     bench.chat_input[0].set_value(evil).run()
     assert "<img" not in shown(bench)
+    assert "\u202e" not in shown(bench) + html
     assert not any("evil.test" in str(element.value) for element in bench.markdown)
 
 
