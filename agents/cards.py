@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from agents.intent import Wish
 from agents.state import Fact, SlateCard, WorkingRequest
@@ -11,6 +10,7 @@ from agents.understanding.roles import Roles
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.items import AttributeValue
+from tools.inert import inert
 from tools.recommend import Recommendation
 
 MAX_TAGS = 4
@@ -71,13 +71,12 @@ def first_reason(item_id: str, fits: list[Wish], request: WorkingRequest, catalo
             parts.append(f"shares {join_words(shared)} with {spoken_title(catalogue.get(anchor).title)}")
     if fits:
         parts.append("as asked: " + ", ".join(list(dict.fromkeys(wish.words for wish in fits))[:3]))
-    return sentence("; ".join(parts)) if parts else ""
+    return sentence(inert("; ".join(parts))) if parts else ""
 
 
 def plain_title(title: str) -> str:
-    """A title as text on one line: no control or invisible characters, no markup brackets, at most 120 characters."""
-    shown = "".join(c for c in title if c in " \t" or unicodedata.category(c)[0] != "C")
-    return " ".join(re.sub(r"[<>`\[\]]", "", shown).split())[:120] or "an untitled item"
+    """A title as text on one line, inert (`tools.inert`), at most 120 characters."""
+    return inert(title)[:120].rstrip() or "an untitled item"
 
 
 def spoken_title(title: str) -> str:

@@ -24,6 +24,8 @@ class ConversationConfig(BaseModel):
     """Of these, what the second reading of the message may take before the rules' reading stands."""
     first_words_seconds: float = Field(default=12.0, ge=0)
     """What the model may take for its first checked sentence before rules write the answer."""
+    tool_calls: int = Field(default=100, ge=0, le=10_000)
+    """Tool calls a turn may make, over all its nodes."""
     evidence_ms: float = Field(default=400.0, ge=0)
     """Time for measured reasons; cards beyond it get reasons from their facts."""
     busy_seconds: float = Field(default=60.0, ge=0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.allowed import access_of
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.store import FactStore, FeedbackStore
+from agents.tracing import traced_model, traced_recommender
 from agents.understanding.rules import RuleUnderstanding
 from recsys_core.catalog.catalogue import Catalogue
 from tools import ToolContext
+from tools.access import ToolMeter
 from tools.context import Recommends
 from tools.titles import TitleIndex
 
@@ -40,6 +43,12 @@ class AgentContext:
     """Number of the last change of the catalogue that this turn knows."""
     thread_id: str = ""
     """Thread of the turn."""
+    meter: ToolMeter = field(init=False)
+    """Tool calls of the turn."""
+
+    def __post_init__(self) -> None:
+        self.meter = ToolMeter(self.config.tool_calls)
+        self.llm = traced_model(self.llm)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -47,5 +56,7 @@ class AgentContext:
         return self.recommender.catalogue
 
     def tools(self, user_id: str) -> ToolContext:
-        """The context of a tool call for this user."""
-        return ToolContext(self.recommender, self.titles, user_id, self.feedback.of(user_id))
+        """The context of a tool call for this user, by the node that is at work."""
+        access = access_of(self.meter)
+        recommender = traced_recommender(self.recommender)
+        return ToolContext(recommender, self.titles, user_id, self.feedback.of(user_id), access)

@@ -1,7 +1,8 @@
 """Text of a language model, checked sentence by sentence before anyone sees it.
 
 The model writes of slots by number. A sentence is dropped when it speaks of a slot that isn't there, names a title that
-is not on the slate, brings a quoted name or a capitalised word nobody gave it, or a number that is not among the facts.
+is not on the slate, brings a quoted name or a capitalised word nobody gave it, a number that is not among the facts, or
+a claim that the records don't bear out (`agents.claims`); and when it repeats a prompt (`prompts.leaks`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from agents.cards import spoken_title
+from agents.claims import Claims
 from agents.state import SlateCard
+from prompts.leaks import GRAM, WITHIN, leaked, words
+from tools.inert import without_hidden
 from tools.titles import plain, title_forms
 
 _SLOT = re.compile(r"\[\s*#?(\d{1,3})\s*\]")
@@ -20,6 +24,8 @@ _END = re.compile(
 )
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|etc|e\.g|i\.e|Jr|Sr)|\b[A-Z])\.$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_BOUND = re.compile(r"\b(?:before|after|since|until) (\d{4})\b")
+"""Years that only bound a claim; the claim is checked."""
 _QUOTED = re.compile(
     r"[\"\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT-POINTING DOUBLE ANGLE QUOTATION "
     r"MARK}*_]([^\"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION "
@@ -81,11 +87,13 @@ class Facts:
         cards: the slate.
         said: words that were said to the model besides the cards (the message, the wish).
         titles: plain forms of all titles of the catalogue, to recognise one that is not on the slate.
+        claims: the records of the cards; None checks names and numbers only.
     """
 
     cards: list[SlateCard]
     said: str
     titles: frozenset[str]
+    claims: Claims | None = None
     _words: set[str] = field(init=False)
     _numbers: set[str] = field(init=False)
     _slots: dict[int, str] = field(init=False)
@@ -103,9 +111,20 @@ class Facts:
         decades = {n[:3] + "0" for n in numbers if len(n) == 4}
         self._numbers = numbers | decades | {d[2:] for d in decades} | {str(len(self.cards))}
 
+    @property
+    def noun(self) -> str:
+        """What the catalogue calls its items."""
+        return self.claims.catalogue.item_noun if self.claims else "items"
+
     def fill(self, text: str) -> str:
         """The text with [n] replaced by the slot's title."""
         return _SLOT.sub(lambda m: self._slots.get(int(m[1]), ""), text)
+
+    def slotted(self, text: str) -> str:
+        """A finished text with the titles of the slate turned back into slots, for checking texts by rules."""
+        for slot, title in sorted(self._slots.items(), key=lambda pair: -len(pair[1])):
+            text = re.sub(rf"(?<!\w){re.escape(title)}(?!\w)", f"[{slot}]", text)
+        return text
 
     def objection(self, text: str) -> str:
         """Why a sentence can't be said; empty when it can.
@@ -119,13 +138,16 @@ class Facts:
         bare = _SLOT.sub(" ", text)
         if _MARKUP.search(bare):
             return "markup or an address"
+        bounds = set(_BOUND.findall(bare)) if self.claims else set()
         for number in _NUMBER.findall(bare):
-            if number not in self._numbers:
+            if number not in self._numbers and number not in bounds:
                 return f"the number {number} is not among the facts"
         for match in _QUOTED.finditer(bare):
             if not self._known(match[1]):
                 return "a quoted name is not among the facts"
-        return self._foreign_name(bare)
+        if leaked(bare, WITHIN, self.noun):
+            return "it repeats what I was told, not what was found"
+        return self._foreign_name(bare) or (self.claims.objection(text) if self.claims else "")
 
     def _foreign_name(self, text: str) -> str:
         start = True
@@ -173,6 +195,9 @@ class SentenceFilter:
         self._pending = ""
         self.dropped: list[str] = []
         """Objections to the sentences left out."""
+        self.lost: list[str] = []
+        """Those sentences."""
+        self._tail: list[str] = []
 
     def push(self, piece: str) -> Iterable[str]:
         """Sentences that the piece completes."""
@@ -197,10 +222,16 @@ class SentenceFilter:
         return None
 
     def _check(self, text: str) -> str | None:
+        text = without_hidden(text)
         if not any(character.isalpha() for character in text):
             return None
+        so_far = [*self._tail, *words(text)]
         objection = self._facts.objection(text)
+        if not objection and leaked(" ".join(so_far), noun=self._facts.noun):
+            objection = "with what was said before it repeats a prompt"
         if objection:
             self.dropped.append(objection)
+            self.lost.append(text.strip())
             return None
+        self._tail = so_far[-(GRAM - 1) :]
         return self._facts.fill(text.strip())

@@ -11,6 +11,7 @@ from agents.llm.schemas import IntentReply
 from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.vocabulary import phrase_for
+from agents.vetted import is_vetted
 from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import SURE, TitleIndex, plain
 
@@ -24,7 +25,8 @@ def kinds_of(catalogue: Catalogue, roles: Roles) -> list[str]:
     """Kinds that the model may propose: the commonest values of the kind field, as far as they are words."""
     for name in roles.genres[:1]:
         values = catalogue.fields[name].values[:KINDS]
-        return [value for value in values if len(value) <= MAX_KIND_CHARS and len(value.split()) <= 3]
+        short = [value for value in values if len(value) <= MAX_KIND_CHARS and len(value.split()) <= 3]
+        return [value for value in short if is_vetted(name, value, catalogue)]
     return []
 
 

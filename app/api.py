@@ -14,6 +14,7 @@ from app.middleware import BodyLimit, Callers, Measure
 from app.routes import chat, health, info, items, memory, recommend, threads, users
 from app.runtime import Runtime
 from app.settings import Settings, load_settings
+from app.tracing import Trace, exported
 
 _DESCRIPTION = 'Recommendations by conversation. Errors are `{"error": {"type", "message", "param"}}`.'
 
@@ -33,11 +34,12 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        runtime.start()
-        try:
-            yield
-        finally:
-            await runtime.close()
+        with exported(settings.otel_endpoint):
+            runtime.start()
+            try:
+                yield
+            finally:
+                await runtime.close()
 
     app = FastAPI(title="Sidra", version=info.version(), description=_DESCRIPTION, lifespan=lifespan)
     app.state.runtime = runtime
@@ -49,4 +51,5 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.add_middleware(BodyLimit, limit=settings.body_bytes)
     app.add_middleware(Callers, keys=load_keys(settings), limit=RateLimit(settings.rate))
     app.add_middleware(Measure, metrics=runtime.metrics)
+    app.add_middleware(Trace)
     return app

@@ -48,6 +48,7 @@ for _name in (
     "data",
     "recommend",
     "chat",
+    "mcp",
     "serve",
     "serve_generator",
     "releases",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.tracing import span
 from app.schemas import RecommendAnswer, RecommendBody, RecommendedItem
 from recsys_core.generator.protocol import GenerateRequest
 
@@ -67,7 +68,9 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
     # Thumbs may be older than the release: an item that has left the catalogue says nothing any more.
     thumbs = {item: value for item, value in (feedback or {}).items() if item in recommender.catalogue}
     request, notes = personalise(recommender, body, thumbs)
-    result = recommender.recommend([request], body.model)[0]
+    with span("generator", requests=1) as made:
+        result = recommender.recommend([request], body.model)[0]
+        made.note(items=len(result.items), release=result.release, generator=result.generator)
     items = []
     for scored in result.items:
         item = recommender.catalogue.get(scored.item_id)

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """Longest message of a conversation."""
     merge_after: int = Field(default=200, ge=0)
     """So many new and re-tagged items are merged into a new release in the background; 0: only when asked."""
+    otel_endpoint: str | None = None
+    """Collector that spans are sent to (OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`); None sends none."""
     max_k: int = Field(default=100, ge=1, le=500)
     """Most items one answer may hold."""
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.conversation import make_title_index
 from agents.intent import Intent
 from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.scene import Scene
+from agents.view import make_title_index
 from eval.figures import Progress, Report, make_context
 from recsys_core.catalog.benchmarks import DATA_DIR_VARIABLE
 from recsys_core.catalog.catalogue import Catalogue

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from tools import items, recommend, wishes
+from tools import intervene, items, recommend, wishes
+from tools.access import ToolAccess, ToolMeter
 from tools.context import ToolContext
 from tools.errors import ToolError
 from tools.registry import Tool, ToolRegistry, registry
 
-__all__ = ["Tool", "ToolContext", "ToolError", "ToolRegistry", "items", "recommend", "registry", "wishes"]
+__all__ = [
+    "Tool",
+    "ToolAccess",
+    "ToolContext",
+    "ToolError",
+    "ToolMeter",
+    "ToolRegistry",
+    "intervene",
+    "items",
+    "recommend",
+    "registry",
+    "wishes",
+]

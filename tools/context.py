@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
+from tools.access import ToolAccess
 from tools.titles import TitleIndex
 
 
@@ -53,3 +54,5 @@ class ToolContext:
     """For whom; no tool can be called for somebody else."""
     feedback: dict[str, int] = field(default_factory=dict)
     """Thumbs of this user, item id -> 1 or -1, oldest first."""
+    access: ToolAccess = field(default_factory=ToolAccess)
+    """Who calls and what they may; nothing, unless somebody says so."""

@@ -6,7 +6,15 @@ from typing import Literal
 
 from recsys_core.errors import SidraError
 
-ToolErrorKind = Literal["unknown_tool", "invalid_arguments", "unknown_item", "bad_filter", "unknown_user"]
+ToolErrorKind = Literal[
+    "unknown_tool",
+    "not_allowed",
+    "too_many_calls",
+    "invalid_arguments",
+    "unknown_item",
+    "bad_filter",
+    "unknown_user",
+]
 
 
 class ToolError(SidraError):

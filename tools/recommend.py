@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recsys_core.catalog.filters import ItemFilter
-from recsys_core.generator.protocol import GenerateRequest, Task
+from recsys_core.generator.protocol import GenerateRequest, GenerateResult, Task
 from tools.context import ToolContext
 from tools.registry import registry
 
@@ -122,18 +122,8 @@ class Explanation(BaseModel):
 @registry.tool
 def recommend(args: RecommendArguments, context: ToolContext) -> RecommendResult:
     """Recommend catalogue items to the user for a task and an instruction, under a rule."""
-    request = generate_request(args, context)
-    tail = _tail(context) if args.task is Task.long_tail else None
-    if args.prefer or tail is not None:
-        wide = args.k * OVERSAMPLE if tail is None else max(args.k * OVERSAMPLE, TAIL_POOL)
-        request = request.model_copy(update={"k": min(wide, 500)})
-    (result,) = context.recommender.recommend([request])
-    items = [
-        Recommendation(item_id=item.item_id, score=item.score, log_probability=item.log_probability)
-        for item in result.items
-    ]
-    if args.prefer or tail is not None:
-        items = _preferred(items, args.prefer, tail, context)[: args.k]
+    (result,) = context.recommender.recommend([wide_request(args, context)])
+    items = ranked(args, result, context)[: args.k]
     return RecommendResult(
         items=items,
         exhausted=len(items) < args.k,
@@ -162,6 +152,25 @@ def explain_item(args: ExplainArguments, context: ToolContext) -> Explanation:
             for field, value in evidence.matched_attributes.items()
         },
     )
+
+
+def wide_request(args: RecommendArguments, context: ToolContext) -> GenerateRequest:
+    """The generator's request, for more items than wanted where the order is changed afterwards."""
+    request = generate_request(args, context)
+    if not args.prefer and args.task is not Task.long_tail:
+        return request
+    wide = args.k * OVERSAMPLE if args.task is not Task.long_tail else max(args.k * OVERSAMPLE, TAIL_POOL)
+    return request.model_copy(update={"k": min(wide, 500)})
+
+
+def ranked(args: RecommendArguments, result: GenerateResult, context: ToolContext) -> list[Recommendation]:
+    """What was generated, in the order that preferences and the task make of it; not yet cut to ``args.k``."""
+    items = [
+        Recommendation(item_id=item.item_id, score=item.score, log_probability=item.log_probability)
+        for item in result.items
+    ]
+    tail = _tail(context) if args.task is Task.long_tail else None
+    return _preferred(items, args.prefer, tail, context) if args.prefer or tail is not None else items
 
 
 def generate_request(args: RecommendArguments, context: ToolContext) -> GenerateRequest:
@@ -194,8 +203,8 @@ def _preferred(
         bonus += PREFER_BONUS * rule.mask(catalogue)[rows]
     if tail is not None:
         bonus += TAIL_BONUS * tail[rows]
-    ranked = [item.model_copy(update={"score": item.score + float(b)}) for item, b in zip(items, bonus, strict=True)]
-    return sorted(ranked, key=lambda item: -item.score)
+    scored = [item.model_copy(update={"score": item.score + float(b)}) for item, b in zip(items, bonus, strict=True)]
+    return sorted(scored, key=lambda item: -item.score)
 
 
 def _tail(context: ToolContext) -> NDArray[np.bool_] | None:

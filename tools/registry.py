@@ -7,6 +7,7 @@ comes from them, so it can't drift.
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar, get_type_hints
@@ -14,6 +15,7 @@ from typing import Any, TypeGuard, TypeVar, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from recsys_core.errors import FilterError, UnknownItemError
+from tools.access import ToolCall
 from tools.context import ToolContext
 from tools.errors import ToolError
 
@@ -98,22 +100,40 @@ class ToolRegistry:
     def call(self, name: str, args: dict[str, Any], context: ToolContext) -> BaseModel:
         """Validate the arguments and run the tool.
 
+        Every call is noted in the context's meter, refused ones included.
+
         Args:
             name: which tool.
             args: JSON arguments; unknown and ill-typed ones are refused.
-            context: release and user.
+            context: release, user, and who calls.
 
         Raises:
-            ToolError: unknown tool, invalid arguments, unknown item, a filter the catalogue can't answer.
+            ToolError: unknown tool, not on the caller's list, one call too many, invalid arguments, unknown item, a
+                filter the catalogue can't answer.
         """
-        tool = self.get(name)
+        access = context.access
+        started, outcome = time.perf_counter(), "failed"
         try:
-            checked = tool.arguments.model_validate(args)
+            tool = self.get(name)
+            access.check(name)
+            answer = self._run(tool, self._checked(tool, args), context)
+            outcome = "ok"
+        except ToolError as error:
+            outcome = error.kind
+            raise
+        finally:
+            ms = round((time.perf_counter() - started) * 1000, 3)
+            access.meter.note(ToolCall(access.caller, name if name in self._tools else "unknown", outcome, ms))
+        return answer
+
+    @staticmethod
+    def _checked(tool: Tool, args: dict[str, Any]) -> BaseModel:
+        try:
+            return tool.arguments.model_validate(args)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "arguments"
-            raise ToolError("invalid_arguments", f"tool {name}: {where}: {first['msg']}") from error
-        return self._run(tool, checked, context)
+            where = ".".join(str(part) for part in first["loc"])[:120] or "arguments"
+            raise ToolError("invalid_arguments", f"tool {tool.name}: {where}: {first['msg']}") from error
 
     def invoke(self, name: str, args: BaseModel, result: type[Result], context: ToolContext) -> Result:
         """`call` for code that already holds typed arguments and wants a typed result.

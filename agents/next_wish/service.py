@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from agents.allowed import ALLOWED
 from agents.llm.protocol import ChatModel, LLMError, TurnBudget
 from agents.llm.schemas import NextWishReply
 from agents.next_wish.context_pieces import Piece, choose
@@ -18,7 +19,7 @@ from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
 from prompts import render_messages
 from recsys_core.interests.shift import has_moved, shift
-from tools import ToolContext, registry
+from tools import ToolAccess, ToolContext, registry
 from tools.context import Recommends
 from tools.titles import TitleIndex
 from tools.wishes import (
@@ -73,7 +74,8 @@ class NextWishes:
             idle: asked before the language model is: False while it is needed for conversations.
         """
         thumbs = await asyncio.to_thread(self._feedback.of, user_id)
-        tools = ToolContext(recommender, titles, user_id, thumbs)
+        access = ToolAccess.to("next_wish", ALLOWED["next_wish"])
+        tools = ToolContext(recommender, titles, user_id, thumbs, access=access)
         now = await asyncio.to_thread(registry.invoke, "interests", InterestsArguments(), Interests, tools)
         spread = np.array(now.spread)
         release = _release(recommender)

@@ -10,6 +10,7 @@ from agents.cards import first_reason, join_words, sentence, spoken_title
 from agents.context import AgentContext
 from agents.events import SlateEvent
 from agents.intent import Act
+from agents.measured import measured_text, variants
 from agents.merging import prune
 from agents.nodes.recommend import tool_arguments
 from agents.nodes.step import emit, step
@@ -18,6 +19,8 @@ from agents.state import ConversationState, SlateCard, WorkingRequest
 from agents.why import about_text, why_text
 from recsys_core.catalog.items import Item
 from tools import ToolContext, registry
+from tools.inert import inert
+from tools.intervene import InterveneArguments, Intervention
 from tools.items import ItemArguments
 from tools.recommend import Because, ExplainArguments, Explanation, RecommendArguments
 
@@ -37,7 +40,7 @@ async def explain(state: ConversationState, context: AgentContext) -> tuple[dict
     cards = []
     measured = 0
     for card in state["slate"]:
-        if time.perf_counter() < deadline:
+        if time.perf_counter() < deadline and context.meter.left:
             explanation = await asyncio.to_thread(_measure, card.item_id, args, tools)
             card = card.model_copy(update={"reason": _reason(card, explanation, state["request"], context, tools)})
             measured += 1
@@ -56,19 +59,43 @@ async def _about_items(state: ConversationState, context: AgentContext) -> tuple
         if state["intent"].act is Act.about:
             because[item_id] = about_text(item, context.catalogue, context.understanding.roles)
             continue
-        args = tool_arguments(request, state, context)
-        explanation = await asyncio.to_thread(_measure, item_id, args, tools)
-        fits = [wish for wish in request.wishes if not wish.negative and satisfies(wish, item_id, context.catalogue)]
-        because[item_id] = why_text(
-            item, _weighing(explanation), fits, request, context.catalogue, context.understanding.roles
-        )
+        because[item_id] = await _why(item, request, state, context, tools)
+    because = {item_id: inert(text) for item_id, text in because.items()}
     return {"outcome": state["outcome"].model_copy(update={"because": because})}, f"{len(because)} items"
+
+
+async def _why(
+    item: Item, request: WorkingRequest, state: ConversationState, context: AgentContext, tools: ToolContext
+) -> str:
+    """What it fits, then what was measured by taking wishes and history away; likeness only where neither tells."""
+    catalogue, roles = context.catalogue, context.understanding.roles
+    args = tool_arguments(request, state, context)
+    fits = [wish for wish in request.wishes if not wish.negative and satisfies(wish, item.id, catalogue)]
+    less = variants(request, catalogue)
+    asked = InterveneArguments(
+        item_id=item.id,
+        request=_with(item.id, args),
+        without=[_with(item.id, tool_arguments(variant, state, context)) for _, variant in less],
+        budget_ms=context.config.evidence_ms,
+    )
+    result = await asyncio.to_thread(registry.invoke, "intervene", asked, Intervention, tools)
+    measured = measured_text(result, [label for label, _ in less])
+    if not measured:
+        explanation = await asyncio.to_thread(_measure, item.id, args, tools)
+        return why_text(item, _weighing(explanation), fits, request, catalogue, roles)
+    facts = why_text(item, [], fits, request, catalogue, roles) if fits or request.anchors else ""
+    return f"{facts} {measured}" if facts else f"{spoken_title(item.title)}: {measured}"
+
+
+def _with(item_id: str, args: RecommendArguments) -> RecommendArguments:
+    """The request under which the item may be on the list, whatever was excluded because it was shown."""
+    return args.model_copy(update={"exclude": [i for i in args.exclude if i != item_id]})
 
 
 def _measure(item_id: str, args: RecommendArguments, tools: ToolContext) -> Explanation:
     # the item itself is on the slate, so nothing that was excluded because it was shown may stand in the way
-    request = args.model_copy(update={"exclude": [i for i in args.exclude if i != item_id]})
-    return registry.invoke("explain_item", ExplainArguments(item_id=item_id, request=request), Explanation, tools)
+    asked = ExplainArguments(item_id=item_id, request=_with(item_id, args))
+    return registry.invoke("explain_item", asked, Explanation, tools)
 
 
 def _weighing(explanation: Explanation) -> list[Because]:
@@ -91,7 +118,7 @@ def _reason(
         parts.append(
             "a favourite of people with a taste like yours" if not tools_cold(context, tools) else "liked by many"
         )
-    return sentence("; ".join(parts))
+    return sentence(inert("; ".join(parts)))
 
 
 def tools_cold(context: AgentContext, tools: ToolContext) -> bool:

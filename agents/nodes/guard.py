@@ -15,6 +15,7 @@ from agents.state import ChatMessage, ConversationState, Outcome
 @step("guard")
 async def guard(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     """Check the message; a refusal goes straight to the answer."""
+    context.meter.restart()  # one context may run several turns, when earlier messages are read again
     fresh = {"outcome": Outcome(release=context.release), "rejected": ""}
     try:
         message = checked_message(state["message"], context.config.max_message_chars)

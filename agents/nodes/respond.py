@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from agents.answers import about_items, finish, opening_line, opening_notes, slate_answer, small_talk
+from agents.claims import Claims
 from agents.context import AgentContext
 from agents.events import TokenEvent
 from agents.grounding import Facts, SentenceFilter
@@ -17,10 +18,14 @@ from agents.intent import Act
 from agents.llm.protocol import LLMError
 from agents.nodes.step import emit, step
 from agents.state import ChatMessage, ConversationState, Outcome
-from prompts import PromptMessage, render_messages
+from agents.vetted import vetted_facts
+from prompts import PromptMessage, render_messages, untrusted
+from tools.inert import inert, without_hidden
 
 MAX_SENTENCES = 4
 """A longer answer of the model is cut."""
+MEND_SECONDS = 4.0
+"""A sentence is asked for again only while the turn has more time left than this."""
 CARDS_IN_PROMPT = 5
 """Slots the model is told of; more would only make it slower."""
 _WITH_SLATE = {Act.recommend, Act.undo}
@@ -29,10 +34,11 @@ _WITH_SLATE = {Act.recommend, Act.undo}
 @step("respond")
 async def respond(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     """Write the answer, stream it, and put it into the thread."""
+    dropped: list[str] = []
     if state["rejected"]:
         text, outcome = _say(state["rejected"]), state["outcome"]
     elif _wants_model(state, context):
-        text, outcome = await _by_model(state, context)
+        text, outcome = await _by_model(state, context, dropped)
     else:
         text, outcome = _say(_by_rules(state, context)), _unless_off(state, context)
     outcome = outcome.model_copy(update={"text": text})
@@ -46,7 +52,13 @@ async def respond(state: ConversationState, context: AgentContext) -> tuple[dict
         degraded=bool(outcome.degraded_reason),
         degraded_reason=outcome.degraded_reason,
     )
-    return {"outcome": outcome, "messages": [answer]}, f"written by {outcome.llm if outcome.llm != 'none' else 'rules'}"
+    return {"outcome": outcome, "messages": [answer]}, _detail(outcome, dropped)
+
+
+def _detail(outcome: Outcome, dropped: list[str]) -> str:
+    """Who wrote it, and what was left out and why."""
+    by = f"written by {outcome.llm if outcome.llm != 'none' else 'rules'}"
+    return f"{by}; dropped: {'; '.join(inert(each) for each in dropped[:3])}"[:300] if dropped else by
 
 
 def _by_rules(state: ConversationState, context: AgentContext) -> str:
@@ -79,7 +91,7 @@ def _unless_off(state: ConversationState, context: AgentContext) -> Outcome:
     return state["outcome"].model_copy(update={"degraded_reason": f"{reason}; answered by rules"})
 
 
-async def _by_model(state: ConversationState, context: AgentContext) -> tuple[str, Outcome]:
+async def _by_model(state: ConversationState, context: AgentContext, dropped: list[str]) -> tuple[str, Outcome]:
     outcome = state["outcome"]
     said: list[str] = []
     # what must be said is said by rules, first; the model can't forget or change it
@@ -88,8 +100,7 @@ async def _by_model(state: ConversationState, context: AgentContext) -> tuple[st
             said.append(_stream_out(note, said))
     # nobody waits for the model to learn what the list is: rules say that at once, the model goes on from there
     said.append(_stream_out(opening_line(state, context.catalogue, context.understanding.roles), said))
-    facts = Facts(state["slate"], _wish_words(state), context.understanding.title_forms)
-    sentences = SentenceFilter(facts)
+    sentences = SentenceFilter(facts_of_slate(state, context))
     written: list[str] = []
     failure = ""
     try:
@@ -105,8 +116,16 @@ async def _by_model(state: ConversationState, context: AgentContext) -> tuple[st
         for sentence in _limited(sentences.close(), MAX_SENTENCES - len(written)):
             written.append(_stream_out(sentence, said))
             said.append(written[-1])
+        if not sentences.lost or len(written) >= MAX_SENTENCES:
+            mended = None
+        else:
+            mended = await _mended(sentences, state, context)
+        if mended:
+            written.append(_stream_out(mended, said))
+            said.append(written[-1])
     except LLMError as error:
         failure = f"the language model broke off ({error.kind}); the answer was finished by rules"
+    dropped += sentences.dropped
     if failure or not written:
         rules = slate_answer(_without_notes(state), context.catalogue, context.understanding.roles, opening=False)
         said.append(_stream_out(rules, said))
@@ -114,6 +133,39 @@ async def _by_model(state: ConversationState, context: AgentContext) -> tuple[st
     name = context.llm.name if written else "none"
     reason = failure or outcome.degraded_reason
     return "".join(said), outcome.model_copy(update={"llm": name, "degraded_reason": reason})
+
+
+async def _mended(sentences: SentenceFilter, state: ConversationState, context: AgentContext) -> str | None:
+    """Another sentence for the first one that was dropped: asked for once, checked alike, or left out for good."""
+    if context.budget.remaining_seconds <= MEND_SECONDS:
+        return None
+    messages = [
+        *_prompt(state, context),
+        PromptMessage(role="assistant", content=untrusted(sentences.lost[0])),
+        *render_messages("mend", noun=context.catalogue.item_noun, problem=sentences.dropped[0]),
+    ]
+    again: list[str] = []
+    try:
+        pieces = context.llm.stream(messages, budget=context.budget, max_tokens=50, name="mend")
+        async with aclosing(pieces) as stream:
+            deadline = time.monotonic() + context.config.first_words_seconds
+            async for piece in _timely(stream, lambda: False, deadline):
+                again.extend(sentences.push(piece))
+                if again:
+                    break
+        again.extend(sentences.close())
+    except LLMError as error:
+        # the answer stands without it
+        sentences.dropped.append(f"and not written again ({error.kind})")
+    return again[0] if again else None
+
+
+def facts_of_slate(state: ConversationState, context: AgentContext) -> Facts:
+    """What the text of this turn may speak of."""
+    said = _wish_words(state)
+    rules = context.understanding
+    claims = Claims(state["slate"], context.catalogue, rules.roles, rules.vocabulary, said)
+    return Facts(state["slate"], said, rules.title_forms, claims)
 
 
 async def _timely(stream: AsyncIterator[str], begun: Callable[[], bool], deadline: float) -> AsyncIterator[str]:
@@ -138,19 +190,10 @@ def _prompt(state: ConversationState, context: AgentContext) -> Sequence[PromptM
         wish=_wish_words(state),
         notes=[],
         cards=[
-            {"slot": card.slot, "facts": "; ".join(_fact_lines(card.facts))}
+            {"slot": card.slot, "facts": "; ".join(vetted_facts(card.facts, context.catalogue))}
             for card in state["slate"][:CARDS_IN_PROMPT]
         ],
     )
-
-
-def _fact_lines(facts: dict[str, Any]) -> Iterable[str]:
-    """Facts as the model reads them; only values that look like a name or a number, never a sentence."""
-    for name, value in facts.items():
-        values = [str(v) for v in (value if isinstance(value, list) else [value])][:3]
-        short = [v for v in values if len(v) <= 40 and len(v.split()) <= 5]
-        if short:
-            yield f"{name.replace('_', ' ')}: {', '.join(short)}"
 
 
 def _wish_words(state: ConversationState) -> str:
@@ -173,12 +216,13 @@ def _limited(sentences: Iterable[str], room: int) -> list[str]:
 
 def _say(text: str) -> str:
     """Stream a text by rules, sentence by sentence."""
+    text = without_hidden(text)
     for piece in re.findall(r".+?(?:[.!?](?=\s)\s+|$)", text, flags=re.DOTALL):
         emit(TokenEvent(text=piece))
     return text
 
 
 def _stream_out(text: str, said: list[str]) -> str:
-    piece = f" {text}" if said else text
+    piece = without_hidden(f" {text}" if said else text)
     emit(TokenEvent(text=piece))
     return piece

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 import typer
 
 from app.commands.terminal import Failed, JsonFlag, console, emit, say
+from app.visible import visible, visible_deep
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,14 +107,14 @@ def _answer(talker: Talker, text: str, thread: str | None, screen: Console | Non
             elif event["type"] == "slate" and screen is not None and event["final"]:
                 _draw_cards(event, screen)
             elif event["type"] == "token" and screen is not None:
-                screen.print(event["text"], end="", markup=False)
+                screen.print(visible(event["text"]), end="", markup=False)
             elif event["type"] == "error":
-                raise Failed(event["message"])
+                raise Failed(visible(event["message"]))
             elif event["type"] == "end":
                 if screen is not None:
                     screen.print()
                     if event["degraded"]:
-                        say(f"(not as usual: {event['degraded_reason']})")
+                        say(f"(not as usual: {visible(event['degraded_reason'])})")
                 return {**event, "steps": steps}
     raise Failed("the answer broke off; try again")
 
@@ -121,6 +122,7 @@ def _answer(talker: Talker, text: str, thread: str | None, screen: Console | Non
 def _draw_cards(event: dict[str, Any], screen: Console) -> None:
     from rich.markup import escape
 
+    event = visible_deep(event)
     for card in event["cards"]:
         facts = [_plain(value) for value in list(card["facts"].values())[:4]]
         screen.print(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands import claims, evaluate_conversations, evaluate_next_wish
+from app.commands import claims, evaluate_attacks, evaluate_conversations, evaluate_next_wish
 from app.commands.terminal import Bar, JsonFlag, console, say
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def register(cli: typer.Typer) -> None:
     evaluate_conversations.register(evaluate)
     claims.register(evaluate)
     evaluate_next_wish.register(evaluate)
+    evaluate_attacks.register(evaluate)
     cli.add_typer(evaluate, name="eval")
     bench = typer.Typer(help="Measure how fast the answers are.", no_args_is_help=True)
     bench.command("generate")(bench_generate)

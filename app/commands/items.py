@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.terminal import Bar, JsonFlag, console, emit, say
+from app.visible import visible
 
 if TYPE_CHECKING:
     from recsys_core.catalog.catalogue import Catalogue
@@ -118,16 +119,19 @@ def changes(home: Home = None, json_: JsonFlag = False) -> None:
         )
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("change", "item", "title", "facts", box=None, header_style="bold")
     for item in withdrawn:
-        table.add_row("withdrawn", item, catalogue.titles[catalogue.index(item)], "")
+        table.add_row("withdrawn", item, Text(visible(catalogue.titles[catalogue.index(item)])), "")
     for item, values in found.retags.items():
         facts = ", ".join(f"{name}={value}" for name, value in values.items())
         if catalogue.knows(item):
-            table.add_row("re-tagged", item, catalogue.titles[catalogue.index(item)], facts)
+            table.add_row(
+                "re-tagged", item, Text(visible(catalogue.titles[catalogue.index(item)])), Text(visible(facts))
+            )
     for new in found.added:
-        table.add_row("added", new.id, new.title, "")
+        table.add_row("added", new.id, Text(visible(new.title)), "")
     console().print(table)
     _tell(describe(release), json_)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.terminal import JsonFlag, console, emit, say
+from app.visible import visible
 
 if TYPE_CHECKING:
     from app.schemas import RecommendAnswer
@@ -144,9 +145,10 @@ def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
 
 def _draw(result: RecommendAnswer, noun: str) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     for note in result.notes:
-        say(note)
+        say(visible(note))
     if not result.items:
         say(f"No {noun} are allowed by the filter and the exclusions.")
         return
@@ -154,7 +156,9 @@ def _draw(result: RecommendAnswer, noun: str) -> None:
     table = Table("#", "id", "title", *names, "log p", box=None, header_style="bold")
     for place, item in enumerate(result.items, 1):
         facts = [_plain(item.attributes.get(name)) for name in names]
-        table.add_row(str(place), item.item_id, item.title, *facts, f"{item.log_probability:.2f}")
+        # as text: a title may look like markup
+        cells = [Text(visible(cell)) for cell in (item.item_id, item.title, *facts)]
+        table.add_row(str(place), *cells, f"{item.log_probability:.2f}")
     console().print(table)
     took = sum(result.timings_ms.values())
     if result.expanded is not None:

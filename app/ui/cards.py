@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.ui import style
+from app.visible import visible_deep
 
 Card = dict[str, Any]
 Vote = Callable[[Card, int], None]
@@ -21,7 +22,8 @@ _TELLING = ("director", "author", "artist", "brand", "maker", "country", "runtim
 
 
 def card_html(card: Mapping[str, Any], vote: int = 0) -> str:
-    """One card's picture and text; everything from outside is escaped."""
+    """One card's picture and text; everything from outside is escaped, and nothing hidden in it is drawn."""
+    card = visible_deep(dict(card))
     facts: dict[str, Any] = dict(card.get("facts") or {})
     title = str(card["title"])
     when = facts.pop("year", None)

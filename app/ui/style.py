@@ -9,6 +9,8 @@ import hashlib
 import re
 from html import escape
 
+from app.visible import visible
+
 # Two ends of a gradient; calm enough for white letters on all of them.
 _PALETTE = [
     ("#1f6f5c", "#0f3d3a"),
@@ -102,17 +104,17 @@ def hero(noun: str) -> str:
 def text(content: str, *, running: bool = False, mine: bool = False) -> str:
     """An answer or a message; `dir=auto` lets right-to-left text run its own way."""
     more = (" sidra-caret" if running else "") + (" sidra-mine" if mine else "")
-    return f'<div class="sidra-text{more}" dir="auto">{escape(content)}</div>'
+    return f'<div class="sidra-text{more}" dir="auto">{escape(visible(content))}</div>'
 
 
 def note(content: str) -> str:
     """A quiet sentence."""
-    return f'<div class="sidra-note" dir="auto">{escape(content)}</div>'
+    return f'<div class="sidra-note" dir="auto">{escape(visible(content))}</div>'
 
 
 def degraded(reason: str) -> str:
     """The mark of an answer that was finished without something it should have had."""
-    return f'<span class="sidra-degraded">Not as usual · {escape(reason)}</span>'
+    return f'<span class="sidra-degraded">Not as usual · {escape(visible(reason))}</span>'
 
 
 def section(name: str) -> str:
@@ -124,8 +126,8 @@ def step(node: str, ms: float | None, detail: str) -> str:
     """One agent's step with its time."""
     took = "…" if ms is None else f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.0f} ms"
     return (
-        f'<div class="sidra-step"><span class="node">{escape(node)}</span><span class="ms">{took}</span>'
-        f'<span class="what" dir="auto">{escape(detail)}</span></div>'
+        f'<div class="sidra-step"><span class="node">{escape(visible(node))}</span><span class="ms">{took}</span>'
+        f'<span class="what" dir="auto">{escape(visible(detail))}</span></div>'
     )
 
 

@@ -164,6 +164,7 @@ def test_markup_in_titles_and_messages_stays_text(page: Callable[..., AppTest]) 
     bench = page()
     bench.chat_input[0].set_value(evil).run()
     assert "<img" not in shown(bench)
+    assert "\u202e" not in shown(bench) + html
     assert not any("evil.test" in str(element.value) for element in bench.markdown)
 
 
@@ -198,7 +199,7 @@ def test_memory_is_shown_with_its_source_changed_and_deleted(page: Callable[...,
     (fact, note) = memory.of("ann")
     bench.text_input(key=f"fact-{fact.id}").set_value(f"I love {genre}").run()
     next(each for each in bench.button if each.key == f"change-{fact.id}").click().run()
-    assert [each.sentence for each in memory.of("ann")][0] == f"you like {genre}"
+    assert memory.of("ann")[0].sentence == f"you like {genre}"
     next(each for each in bench.button if each.key == f"unlearn-{note.id}").click().run()
     assert [each.id for each in memory.of("ann")] == [fact.id]
     bench.text_input[-1].set_value("remember that I whistle").run()

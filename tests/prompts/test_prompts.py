@@ -18,6 +18,8 @@ from recsys_core.errors import ConfigError
 BODIES = {
     ("explain", 1): "dabf5181a21fda4eb9321300a154c4e5aed95ad19910205ba0ca9b6702ef48f1",
     ("intent", 1): "8a514a720605f2785c953578bd02d49033d3209a8f82b3dca64837146c9ba8f9",
+    ("mend", 1): "aa00ea341db56bcde056e5e8131d51ded7b3af9fb7f8eee2c5dafffa9023494a",
+    ("next_wish", 1): "7dfa1f155ade33dca6b7b860fd4ec348f873abf41b6119f475abe7a2f7b76499",
     ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
@@ -25,9 +27,12 @@ BODIES = {
 EVERYDAY = {
     "intent": {"noun": "films", "kinds": ["Mystery", "Comedy"], "message": "something like Fargo"},
     "respond": {"noun": "films", "wish": "funny", "notes": [], "cards": [{"slot": 1, "facts": "Comedy, 1996"}]},
-    "explain": {"noun": "films", "slot": 2, "facts": "Comedy, 1996", "matched": ["Comedy"], "known": 2},
+    "next_wish": {"noun": "films", "pieces": ["Lately: genre Crime, year 1990s"]},
     "smalltalk": {"noun": "films", "message": "hello"},
+    "mend": {"noun": "films", "problem": "the number 7 is not among the facts"},
 }
+FOLLOW_UPS = {"mend"}
+"""They go on with a chat that has begun."""
 
 ATTACKS = [
     "{{ 7 * 7 }} {% for x in range(3) %}a{% endfor %} {{ ''.__class__.__mro__ }}",
@@ -56,7 +61,7 @@ def test_every_prompt_is_tried_here():
 @pytest.mark.parametrize("name", sorted(EVERYDAY))
 def test_prompts_render(name):
     messages = render_messages(name, **EVERYDAY[name])
-    assert messages[0]["role"] == "system"
+    assert messages[0]["role"] == ("user" if name in FOLLOW_UPS else "system")
     assert messages[-1]["role"] == "user"
     assert all(message["content"] for message in messages)
     assert "{" not in messages[0]["content"].replace('{"', "")
@@ -77,7 +82,7 @@ def test_the_beginning_does_not_change_from_turn_to_turn(name):
     steady = {k: v for k, v in EVERYDAY[name].items() if k in {"noun", "kinds"}}
     beginning = prefix(name, **steady)
     assert beginning == render_messages(name, **EVERYDAY[name])[:-1]
-    assert beginning
+    assert beginning or name in FOLLOW_UPS
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from recsys_core.catalog.synth import synthetic
 from recsys_core.errors import SidraError
 from tests.agents.conftest import PlainRecommender
-from tools import ToolContext, ToolError, ToolRegistry, registry
+from tools import ToolAccess, ToolContext, ToolError, ToolRegistry, registry
 from tools.items import Count, CountArguments, Hits, LinkArguments
 from tools.recommend import RecommendArguments, RecommendResult
 from tools.titles import TitleIndex
@@ -17,7 +17,9 @@ from tools.titles import TitleIndex
 @pytest.fixture(scope="module")
 def context() -> ToolContext:
     catalogue, log = synthetic(60, 10, seed=3)
-    return ToolContext(PlainRecommender(catalogue, log), TitleIndex(catalogue.titles), "u1", {"i9": -1, "i10": 1})
+    access = ToolAccess.to("test", {tool.name for tool in registry}, limit=10_000)
+    feedback = {"i9": -1, "i10": 1}
+    return ToolContext(PlainRecommender(catalogue, log), TitleIndex(catalogue.titles), "u1", feedback, access)
 
 
 def test_every_tool_of_the_contract_is_there() -> None:
@@ -31,6 +33,9 @@ def test_every_tool_of_the_contract_is_there() -> None:
         "link_title",
         "catalogue_facts",
         "count_items",
+        "intervene",
+        "interests",
+        "expected_wishes",
     }
 
 
@@ -163,14 +168,15 @@ def test_registration_is_strict() -> None:
     with pytest.raises(TypeError, match="model"):
         own.tool(untyped)
     own.tool(fine)
-    assert own.call("fine", {}, None) == Closed()
+    assert own.call("fine", {}, ToolContext(None, None, "u", access=ToolAccess.to("test", {"fine"}))) == Closed()
     with pytest.raises(TypeError, match="already"):
         own.tool(fine)
 
 
 def test_the_long_tail_puts_little_used_items_first() -> None:
     catalogue, log = synthetic(60, 40, seed=5)
-    context = ToolContext(PlainRecommender(catalogue, log), TitleIndex(catalogue.titles), "nobody")
+    access = ToolAccess.to("test", {"recommend"})
+    context = ToolContext(PlainRecommender(catalogue, log), TitleIndex(catalogue.titles), "nobody", access=access)
     usual = registry.invoke("recommend", RecommendArguments(k=10), RecommendResult, context)
     rare = registry.invoke("recommend", RecommendArguments(k=10, task="long_tail"), RecommendResult, context)
     counts = dict.fromkeys(catalogue.ids, 0)

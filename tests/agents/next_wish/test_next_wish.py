@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents.allowed import ALLOWED
 from agents.llm.none import NoChatModel
 from agents.llm.scripted import ScriptedChatModel, ScriptEntry
 from agents.next_wish.context_pieces import Piece, choose
@@ -20,7 +21,7 @@ from agents.view import View
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.interests.shift import ShiftConfig
 from recsys_core.serving.recommender import Recommender
-from tools import ToolContext, registry
+from tools import ToolAccess, ToolContext, registry
 from tools.wishes import Interest, Interests, InterestsArguments, space_of
 
 
@@ -177,7 +178,13 @@ def test_hostile_tags_stay_data(films: Catalogue) -> None:
         (str(100 + n), f"Film {n} (1990)", 1990, [evil], ["X"], ["Y"], ["France"], ["French"], 90) for n in range(6)
     ]
     hostile = View.of(PlainRecommender(film_catalogue(extra)))
-    tools = ToolContext(hostile.recommender, hostile.titles, "nobody", {"100": 1, "101": 1, "102": 1})
+    tools = ToolContext(
+        hostile.recommender,
+        hostile.titles,
+        "nobody",
+        {"100": 1, "101": 1, "102": 1},
+        access=ToolAccess.to("next_wish", ALLOWED["next_wish"]),
+    )
     now = registry.invoke("interests", InterestsArguments(), Interests, tools)
     from prompts import render
 

@@ -1,0 +1,1 @@
+"""Attacks on a conversation: poisoned catalogue texts, hostile users, a model that obeys every order it can read."""
