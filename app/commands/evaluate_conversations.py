@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eval.conversation_results import Played
     from eval.figures import Progress, Report
     from eval.script import Script
-    from eval.simulator.run import Simulation
+    from eval.simulator.trials import Simulation
 
 
 def register(group: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def conversations(
     if report is None:
         raise Failed("nothing was played: play scripts, or unset SIDRA_API_URL for simulated people")
     if found is not None:
-        from eval.simulator.run import simulation_figures
+        from eval.simulator.figures import simulation_figures
 
         report.figures |= simulation_figures(found, seed=seed)
         report.detail["simulation"] = found.model_dump(mode="json")

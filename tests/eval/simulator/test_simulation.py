@@ -8,8 +8,10 @@ import pytest
 from agents.llm.none import NoChatModel
 from agents.llm.scripted import ScriptedChatModel, ScriptEntry
 from eval.simulator.counting import CountingModel
+from eval.simulator.figures import simulation_figures
 from eval.simulator.held_out import HeldOut, hold_out, targets_known, without_last
-from eval.simulator.run import Said, Simulation, Trial, simulate, simulation_figures
+from eval.simulator.run import simulate
+from eval.simulator.trials import Said, Simulation, Trial
 from recsys_core.catalog.splits import leave_last_out
 from recsys_core.errors import ConfigError, ReleaseError
 
