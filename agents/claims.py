@@ -18,7 +18,7 @@ from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.items import AttributeValue
 from tools.titles import plain
 
-_TOKEN = re.compile(r"\[\s*#?(?P<slot>\d{1,3})\s*\]|(?P<word>\w+(?:['’-]\w+)*)|(?P<mark>[().,;:])")
+_TOKEN = re.compile(r"\[\s*#?(?P<slot>\d{1,3})\s*\]|(?P<word>\w+(?:['’]\w+)*)|(?P<mark>[().,;:])")
 _NEVER = re.compile(
     r"\b(?:award|prize|oscar|nominat|box[ -]office|gross(?:ed|ing)|best-?sell|blockbuster|sequel|prequel|remake|premier"
     r"|true stor|real events|based on|festival|acclaim|critics|budget|top-rated|cult classic|masterpiece|debut"
@@ -213,8 +213,8 @@ class Claims:
 
     def _number(self, text: str, before: str, after: str, tokens: list[_Token], at: int, asked: bool) -> str:
         holds: Callable[[int], bool] | None = None
-        digits = re.fullmatch(r"(\d+)(s?)(?:-(\w+))?", text)
-        unit = (digits[3] or after) if digits else ""
+        digits = re.fullmatch(r"(\d+)(s?)", text)
+        unit = after
         if digits and self.roles.duration and unit in _MINUTES:
             holds = self._near(self.roles.duration, float(digits[1]), 0.5)
         elif digits and self.roles.duration and unit in _HOURS:

@@ -58,6 +58,8 @@ SLATE = facts("8", "5", "10")
         "[2] runs for two hours and a bit: 122 minutes.",
         "Since you asked for something like Fargo, [1] is close.",
         "[3] was made before 1960.",
+        "[1] is a crime-comedy of 94 minutes.",
+        "[1] is a 94-minute comedy.",
     ],
 )
 def test_what_is_so_passes(sentence: str) -> None:
@@ -88,6 +90,8 @@ def test_what_is_so_passes(sentence: str) -> None:
         "[2] is based on a true story.",
         "[1] is the best-rated of them.",
         "[2] is not a romance.",
+        "[1] is a comedy-drama.",
+        "[1] is a 122-minute comedy.",
         "These are Japanese.",
         "You present a list of films to the person who asked.",
     ],
