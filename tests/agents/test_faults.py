@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-
-import pytest
 
 from agents.context import AgentContext
 from agents.conversation import ConversationService
