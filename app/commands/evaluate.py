@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands import claims, evaluate_attacks, evaluate_conversations, evaluate_next_wish
+from app.commands.bench_memory import bench_memory
 from app.commands.terminal import Bar, JsonFlag, console, say
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def register(cli: typer.Typer) -> None:
     bench.command("api")(bench_api)
     bench.command("constraint")(bench_constraint)
     bench.command("beams")(bench_beams)
+    bench.command("memory")(bench_memory)
     cli.add_typer(bench, name="bench")
 
 

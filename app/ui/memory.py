@@ -23,7 +23,11 @@ def draw_memory(session: Session, client: SidraClient) -> None:
         _draw_fact(session, client, fact)
     with st.form("remember", clear_on_submit=True, border=False):
         words = st.text_input(
-            "Remember", placeholder="I never watch ...", max_chars=_MOST_CHARS, label_visibility="collapsed"
+            "Remember",
+            placeholder="I never watch ...",
+            max_chars=_MOST_CHARS,
+            label_visibility="collapsed",
+            key="remember-words",
         )
         if st.form_submit_button("Remember this", icon=":material/bookmark_add:", type="tertiary") and words.strip():
             _add(session, client, words)

@@ -187,6 +187,9 @@ class FakeLive:
     def merge(self, *, wait: bool = True) -> Applied:
         return self.status()
 
+    def close(self) -> None:
+        return None
+
 
 def fake_runtime(settings: Settings) -> Runtime:
     """A runtime that is ready at once."""

@@ -199,10 +199,10 @@ def test_memory_is_shown_with_its_source_changed_and_deleted(page: Callable[...,
     (fact, note) = memory.of("ann")
     bench.text_input(key=f"fact-{fact.id}").set_value(f"I love {genre}").run()
     next(each for each in bench.button if each.key == f"change-{fact.id}").click().run()
-    assert memory.of("ann")[0].sentence == f"you like {genre}"
+    assert next(each.sentence for each in memory.of("ann")) == f"you like {genre}"
     next(each for each in bench.button if each.key == f"unlearn-{note.id}").click().run()
     assert [each.id for each in memory.of("ann")] == [fact.id]
-    bench.text_input[-1].set_value("remember that I whistle").run()
+    bench.text_input(key="remember-words").set_value("remember that I whistle")
     button(bench, "Remember this").click().run()
     assert not bench.exception
     assert len(memory.of("ann")) == 2
