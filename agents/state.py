@@ -56,6 +56,8 @@ class WorkingRequest(BaseModel):
     """Item ids the user said they know in this thread; never recommended again."""
     k: int | None = None
     """How many items the user asked for; None leaves it to the page."""
+    kept: list[Wish] = Field(default_factory=list)
+    """Wishes that the user insisted on; never dropped to find more."""
 
 
 class StepRecord(BaseModel):

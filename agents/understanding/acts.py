@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from agents.understanding.lexicon import DISCOVER, HOLIDAYS, LONG_TAIL, POPULAR, SEASONS
-from agents.understanding.text import Utterance
+from agents.understanding.text import NUMBER_WORDS, Utterance
 from recsys_core.generator.protocol import Task
 
 HELLO = re.compile(
@@ -15,7 +15,7 @@ HELLO = re.compile(
 THANKS = re.compile(
     r"\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
     r"?bye|bye|see you|perfect|great|awesome|"
-    r"yes|yeah|yep|sure|fine|excellent|wonderful|lovely|cool|nice|got it|that'?s all|"
+    r"yes|yeah|yep|sure|fine|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|good (?:one|list|choice)s?|"
     r"ok(?:ay)?|alright|no thanks)\b[\s,!.]*"
 )
 HELP = re.compile(
@@ -30,11 +30,35 @@ RESET = re.compile(
     r"forget (?:it|that|this|everything|all (?:of )?(?:that|this)|about (?:it|that|everything)|what i said)|"
     r"clear (?:everything|all|that)|something completely new|let'?s begin again|begin again)\b[\s,.;:!-]*"
 )
-UNDO = re.compile(
-    r"\b(?:undo(?: that| the last one)?|go back(?: to (?:the )?(?:previous|last|earlier)(?: "
-    r"(?:ones|list|request))?)?|scratch that|take that back|"
-    r"(?:back to )?(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
+SWITCH = re.compile(
+    r"\b(?:(?:and |ok(?:ay)?,? )?now (?:for )?|let'?s (?:try|do|have) |how about |what about |for )?something "
+    r"(?:completely |totally |entirely |very |quite )?different(?: (?:now|this time|today|tonight))?\s*[:,;.-]+\s*(?=[^\s\x1f])|"
+    r"\b(?:(?:and |ok(?:ay)?,? )?now )?(?:for |on |to )?(?:a )?(?:change of|changing(?: the)?|different|another|new|let'?s change(?: the)?) "
+    r"(?:topic|subject|tack|plan)[\s:,;.!-]*"
 )
+"""Leaves the topic; what follows is a new request."""
+_STEPS = r"(?P<n>\d|two|three|four|five|twice|three times)"
+UNDO = re.compile(
+    rf"\b(?:undo(?:ne)?(?: (?:that|it|this|the last (?:one|change|step|{_STEPS.replace('?P<n>', '?P<n0>')}(?: changes| steps)?)))?(?: {_STEPS.replace('?P<n>', '?P<n1>')}(?: times)?)?|"
+    rf"go(?:ing)? back(?: {_STEPS.replace('?P<n>', '?P<n2>')}(?: steps?| times| lists?| requests?)?)?"
+    r"(?: (?:once|a step|one step|one)(?: more)?)?(?: (?:again|further))?"
+    r"(?: to (?:(?:what|how|the one|the list|the ones) (?:we|you|i|it) (?:had|was|were|showed)(?: (?:before|at first|first|earlier))?(?: that)?|before(?: that| this)?|"
+    r"(?:the )?(?:previous|last|earlier|first|original|old)(?: (?:ones|list|request|one|results|suggestions))?|the (?:start|beginning)))?|"
+    r"scratch that|take that back|revert(?: that)?|never ?mind (?:the last (?:one|bit|change))|"
+    r"(?:back to )(?:the )?(?:previous|first|original|earlier|last) (?:list|ones|request|results|slate|one)|back to before(?: that)?|"
+    r"(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
+)
+_ALL_THE_WAY = re.compile(r"\b(?:first|original|start|beginning)\b")
+
+
+def steps_back(match: re.Match[str]) -> int:
+    """How many requests an UNDO goes back; a large number for "to the first list"."""
+    if _ALL_THE_WAY.search(match[0]):
+        return 100
+    said = next((g for g in match.groups() if g), "one")
+    return {"twice": 2, "three times": 3}.get(said) or NUMBER_WORDS.get(said) or int(said)
+
+
 WHY = re.compile(
     r"\bwhy\b(?: did you (?:pick|choose|recommend|suggest|show)(?: me)?| do you (?:recommend|"
     r"suggest|think)| is| are| was| would i (?:like|want)|"
@@ -106,8 +130,10 @@ REFINE = re.compile(
     r"not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|"
     r"since|between|"
     r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"
-    r"too|a bit|a little|slightly|much|please)\b|"
-    r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|these|"
+    r"too|a bit|a little|slightly|much|please|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
+    r"keep (?:it|them)|exclude|skip|avoid|leave out|neither|either|both)\b|"
+    r"\b(?:a|an|the) (?:[\w'-]+ ){1,2}one\b|"
+    r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|they|these|"
     r"those|ones|same|as well|too (?:old|new|long|short|scary|violent|dark)|this time)\b"
 )
 _TASKS = ((re.compile(rf"\b(?:{LONG_TAIL})\b"), Task.long_tail), (re.compile(rf"\b(?:{DISCOVER})\b"), Task.discover))

@@ -1,19 +1,14 @@
-"""Names in a message: titles ("something like Fargo") and people ("by Hitchcock"), linked or called unknown."""
+"""Titles in a message ("something like Fargo"), linked or called unknown."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass, field
 
-from rapidfuzz import fuzz, process
-
-from agents.intent import Wish
 from agents.understanding.lexicon import FILLER
 from agents.understanding.negation import is_negative
-from agents.understanding.roles import Roles
 from agents.understanding.text import Span, Utterance
-from agents.understanding.vocabulary import Vocabulary, phrase_for
+from agents.understanding.vocabulary import Vocabulary
 from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import LIKELY, SURE, TitleIndex, TitleMatch, plain
 
@@ -29,20 +24,13 @@ LOVED = re.compile(
     r"adored?|love|adore|enjoy|like|watched and loved)\s+(?=\S)"
 )
 _NOT_LIKE = re.compile(r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)\s*$")
-_CUT = re.compile(
+CUT = re.compile(
     r"\s*(?:[,;!?\x1f]|\.(?:\s|$)|\s-\s|\bbut\b|\band\b|\bor\b|\bonly\b|\bwith\b|\bfrom\b|"
     r"\bthat\b|\bwhich\b|\bplease\b|\bthough\b|"
     r"\bexcept\b|\bwithout\b|\bnot\b|\bjust\b|\bfor\b|\bin the\b|\bmade\b|\bto\b|\bby\b|"
     r"\bbecause\b|\binstead\b|\bmore\b|\bless\b|$)"
 )
-_BY = re.compile(
-    r"\b(?P<cue>directed by|written by|made by|created by|starring|featuring|with|by|from director)\s+(?=\S)"
-)
-_BOTHER = re.compile(r"^(?:the |a |an )?(?P<name>.+?)(?:'s)?(?:\s+(?:brothers|bros\.?))?$")
-_NAME_NOUN = re.compile(
-    r"\b(?P<name>[^\W\d_]{4,}(?:\s[^\W\d_]{3,})?)(?:'s|s')?\s+(?:films?|movies?|flicks?|"
-    r"pictures?|books?|novels?|albums?|songs?)\b"
-)
+"""Pattern: where a name in running text ends."""
 
 
 @dataclass
@@ -133,6 +121,41 @@ class TitleReader:
                 return length, match
         return 1, None
 
+    def anywhere(self, utterance: Utterance) -> list[tuple[int, str]]:
+        """Take every title out of a message that is about titles; longest first from the left.
+
+        Returns:
+            Where each begins, and its item id.
+        """
+        found: list[tuple[int, str]] = []
+        words = utterance.words()
+        position = 0
+        while position < len(words):
+            taken = 1
+            for length in range(min(self._titles.longest, len(words) - position), 0, -1):
+                start, end = words[position][1].start, words[position + length - 1][1].end
+                if "\x1f" in utterance.view[start:end]:
+                    continue
+                text = utterance.raw[start:end]
+                lowered = text == text.lower()
+                if lowered and length == 1 and (text in FILLER or self._vocabulary.knows(text)):
+                    continue
+                match = self._titles.exact(text)
+                if match is not None and (match.confidence == 1.0 or length > 1):
+                    end += re.match(r"(?:\s*\((?:1[89]|20)\d\d\))?", utterance.raw[end:]).end()  # type: ignore[union-attr]
+                    exact = self._titles.link(utterance.raw[start:end], 1)
+                    utterance.take(start, end)
+                    found.append((start, self._catalogue.ids[(exact[0] if exact else match).index]))
+                    taken = length
+                    break
+            position += taken
+        return found
+
+    def likely(self, text: str) -> str | None:
+        """The item that a (misspelt) title means, from the confidence at which a link may be used; else None."""
+        best = next(iter(self._titles.link(text, 1)), None)
+        return self._catalogue.ids[best.index] if best is not None and best.confidence >= LIKELY else None
+
     def mentioned(self, utterance: Utterance, item_ids: list[str]) -> list[str]:
         """Those of some items whose titles are in the message."""
         found = []
@@ -170,7 +193,7 @@ class TitleReader:
             return end
         if sure:
             return start
-        cut = _CUT.search(utterance.view, start)
+        cut = CUT.search(utterance.view, start)
         end = cut.start() if cut else len(utterance.view)
         text = utterance.raw[start:end].strip()
         words = [w for w in plain(text).split() if w not in FILLER]
@@ -213,158 +236,3 @@ class TitleReader:
             return False
         linked.unlinked.append(text[:80])
         return True
-
-
-class PeopleReader:
-    """Finds names of makers and performers.
-
-    Args:
-        catalogue: its people fields.
-        roles: which fields those are.
-        vocabulary: words that are no names.
-    """
-
-    def __init__(self, catalogue: Catalogue, roles: Roles, vocabulary: Vocabulary) -> None:
-        self._roles = roles
-        self._vocabulary = vocabulary
-        self._full: dict[str, dict[str, str]] = defaultdict(dict)
-        self._last: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        self._weight: dict[tuple[str, str], int] = {}
-        for name in roles.people:
-            postings = catalogue.postings(name)
-            for folded, written in postings.spellings.items():
-                key = plain(written[0])
-                if not key:
-                    continue
-                self._full[key][name] = written[0]
-                self._last[key.split()[-1]][name].append(written[0])
-                self._weight[name, written[0]] = len(postings.rows[folded])
-
-    def read(self, utterance: Utterance, negative: list[Span]) -> tuple[list[Wish], list[str]]:
-        """Take names out of a message.
-
-        Returns:
-            Wishes, and names that were announced and aren't in the catalogue.
-        """
-        wishes: list[Wish] = []
-        unknown: list[str] = []
-        if not self._full:
-            return wishes, unknown
-        for match in list(_BY.finditer(utterance.view)):
-            wish, end = self._after_cue(utterance, match, negative, unknown)
-            if end > match.end():
-                utterance.take(match.start(), end)
-            if wish:
-                wishes.append(wish)
-        wishes += self._bare(utterance, negative)
-        wishes += self._before_noun(utterance, negative)
-        return wishes, unknown
-
-    def _after_cue(
-        self, utterance: Utterance, match: re.Match[str], negative: list[Span], unknown: list[str]
-    ) -> tuple[Wish | None, int]:
-        fields = self._fields(match["cue"])
-        values: list[str] = []
-        chosen, end = "", match.end()
-        start = end
-        while True:
-            found = self._name_at(utterance, start, fields if not chosen else (chosen,))
-            if found is None:
-                break
-            chosen, names, end = found
-            values += names
-            joint = re.match(r"\s*(?:,\s*)?(?:or|and|,|&|/)\s+", utterance.view[end:])
-            if joint is None:
-                break
-            start = end + joint.end()
-        if values:
-            return self._wish(chosen, values, is_negative(negative, match.start())), end
-        cut = _CUT.search(utterance.view, match.end())
-        end = cut.start() if cut else len(utterance.view)
-        text = utterance.raw[match.end() : end].strip()
-        announced = match["cue"] not in {"with", "by"} or bool(re.match(r"[A-Z][\w'.-]+(?:\s+[A-Z][\w'.-]+)+$", text))
-        if announced and text and len(text.split()) <= 4 and not self._vocabulary.knows(text):
-            unknown.append(text[:60])
-            return None, end
-        return None, match.end()
-
-    def _name_at(self, utterance: Utterance, start: int, fields: tuple[str, ...]) -> tuple[str, list[str], int] | None:
-        words = [m for m in re.finditer(r"[^\W\d_][\w'.-]*", utterance.view[start:])][:5]
-        for count in range(len(words), 0, -1):
-            end = start + words[count - 1].end()
-            text = utterance.low[start:end].rstrip(".,'")
-            if "\x1f" in utterance.view[start:end] or re.search(r"[,;!?]", text):
-                continue
-            found = self._lookup(text, fields, fuzzy=count <= 3 and len(text) >= 6)
-            if found:
-                return (*found, start + len(text))
-        return None
-
-    def _lookup(self, text: str, fields: tuple[str, ...], *, fuzzy: bool) -> tuple[str, list[str]] | None:
-        bare = _BOTHER.match(text.strip())
-        key = plain(bare["name"]) if bare else plain(text)
-        if not key or key in FILLER or self._vocabulary.knows(key):
-            return None
-        for table in (self._full.get(key), self._last.get(key)):
-            for name in self._ordered(table, fields):
-                value = table[name] if table else ""
-                return name, [value] if isinstance(value, str) else sorted(set(value))
-        if fuzzy and " " in key:
-            best = process.extractOne(key, self._full.keys(), scorer=fuzz.ratio, score_cutoff=88)
-            if best:
-                for name in self._ordered(self._full[best[0]], fields):
-                    return name, [self._full[best[0]][name]]
-        return None
-
-    def _ordered(self, table: object, fields: tuple[str, ...]) -> list[str]:
-        if not isinstance(table, dict):
-            return []
-        return [name for name in fields if name in table]
-
-    def _bare(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        found = []
-        for run in utterance.runs():
-            position = 0
-            while position < len(run):
-                for length in range(min(4, len(run) - position), 1, -1):
-                    span = Span(run[position][1].start, run[position + length - 1][1].end)
-                    table = self._full.get(plain(utterance.low[span.start : span.end]))
-                    if table:
-                        name = max(table, key=lambda f: (self._weight[f, table[f]], f in self._roles.makers))
-                        utterance.take(span.start, span.end)
-                        found.append(self._wish(name, [table[name]], is_negative(negative, span.start)))
-                        position += length - 1
-                        break
-                position += 1
-        return found
-
-    def _before_noun(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        found = []
-        for match in list(_NAME_NOUN.finditer(utterance.view)):
-            name = match["name"].split()[-1]
-            if name in FILLER or self._vocabulary.knows(name):
-                continue
-            hit = self._lookup(match["name"], self._roles.people, fuzzy=False) or self._lookup(
-                name, self._roles.makers, fuzzy=False
-            )
-            if hit:
-                utterance.take(match.start("name"), match.end("name"))
-                found.append(self._wish(hit[0], hit[1], is_negative(negative, match.start())))
-        return found
-
-    def _fields(self, cue: str) -> tuple[str, ...]:
-        roles = self._roles
-        if cue == "written by":
-            return (*roles.writers, *roles.makers)
-        if cue in {"with", "starring", "featuring"}:
-            return (*roles.performers, *roles.makers)
-        return (*roles.makers, *roles.writers, *roles.performers)
-
-    def _wish(self, name: str, values: list[str], ruled_out: bool) -> Wish:
-        values = list(dict.fromkeys(values))
-        return Wish(
-            field=name,
-            values=values,
-            negative=ruled_out,
-            words=phrase_for(name, " or ".join(values), ruled_out, self._roles, values),
-        )

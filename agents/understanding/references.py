@@ -80,7 +80,9 @@ class Pointed:
         return not (self.slots or self.items or self.vague)
 
 
-def read_pointers(utterance: Utterance, scene: Scene, *, pronouns: bool, bare_numbers: bool) -> Pointed:
+def read_pointers(
+    utterance: Utterance, scene: Scene, *, pronouns: bool, bare_numbers: bool, all_words: bool = True
+) -> Pointed:
     """Take every pointing word out of a message.
 
     Args:
@@ -88,6 +90,7 @@ def read_pointers(utterance: Utterance, scene: Scene, *, pronouns: bool, bare_nu
         scene: what can be pointed at.
         pronouns: whether "it" and "that" point at the item last spoken of (they often point at nothing).
         bare_numbers: whether a lone number is a slot ("why 2?").
+        all_words: whether "both" and "all of them" point at the whole slate.
     """
     pointed = Pointed()
     size = len(scene.slate)
@@ -108,7 +111,7 @@ def read_pointers(utterance: Utterance, scene: Scene, *, pronouns: bool, bare_nu
     if bare_numbers:
         for m in utterance.pop_all(_BARE_NUMBERS):
             pointed.slots += [int(n) for n in re.findall(r"\d+", m[0])]
-    if utterance.pop(_ALL):
+    if all_words and utterance.pop(_ALL):
         pointed.slots += [card.slot for card in scene.slate]
     if pronouns and not pointed.slots and utterance.pop(_IT):
         _point_at_focus(pointed, scene)

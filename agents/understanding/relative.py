@@ -17,11 +17,15 @@ _NOT_TOO = (
     r"(?:not|isn'?t|aren'?t|less|nothing|nothing that|no|don'?t want (?:anything|"
     r"something)?)\s*(?:that|too|so|as|very|quite|really|which is|these)?\s*"
 )
-_TOO = r"(?:(?:these|they|those|that|it|this) ?(?:are|is|'re|'s)? )?(?:all )?(?:a bit )?too\s+"
+_THEY = r"(?:these|they|those|that|it|this|all)(?:'re|'s| are| is| look| looks| seem| seems| feel| feels)?"
+_TOO = (
+    rf"(?:(?:{_THEY} )?(?:all )?(?:a (?:bit|little) |way |far |much )?too|"
+    rf"{_THEY} (?:all )?(?:so|very|pretty|rather|quite|really|a bit|a little|kind of))\s+"
+)
 
 _NEWER = re.compile(
     rf"\b{_MUCH}(?:newer|more (?:recent|modern|current|contemporary))(?: (?:ones?|films?|"
-    rf"movies?))?\b|\b{_NOT_TOO}(?:old|dated|ancient|old-fashioned)\b|\b{_TOO}(?:old|dated)\b"
+    rf"movies?))?\b|\b{_NOT_TOO}(?:old|dated|ancient|old-fashioned)\b|\b{_TOO}(?:old|dated|ancient|old-fashioned)\b"
 )
 _OLDER = re.compile(
     rf"\b{_MUCH}(?:older|earlier|more (?:classic|vintage))(?: (?:ones?|films?|movies?))?\b|"
