@@ -13,7 +13,8 @@ HELLO = re.compile(
     r"evening))\b(?: there| sidra| again)?[\s,!.]*"
 )
 THANKS = re.compile(
-    r"\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
+    # "any year is fine" allows something, it doesn't thank
+    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?<!'s )\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
     r"?bye|bye|see you|perfect|great|awesome|"
     r"yes|yeah|yep|sure|fine|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|good (?:one|list|choice)s?|"
     r"ok(?:ay)?|alright|no thanks)\b[\s,!.]*"
@@ -26,7 +27,7 @@ HELP = re.compile(
 )
 RESET = re.compile(
     r"\b(?:start (?:over|again|afresh|from scratch)|reset|from scratch|new (?:topic|search|"
-    r"request)|never ?mind(?: that| all that)?|"
+    r"request)|never ?mind(?! (?:about )?(?:the|my) )(?: that| all that)?|"
     r"forget (?:it|that|this|everything|all (?:of )?(?:that|this)|about (?:it|that|everything)|what i said)|"
     r"clear (?:everything|all|that)|something completely new|let'?s begin again|begin again)\b[\s,.;:!-]*"
 )
@@ -131,7 +132,7 @@ REFINE = re.compile(
     r"since|between|"
     r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"
     r"too|a bit|a little|slightly|much|please|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
-    r"keep (?:it|them)|exclude|skip|avoid|leave out|neither|either|both)\b|"
+    r"keep (?:it|them)|exclude|skip|avoid|leave out|enough|neither|either|both)\b|"
     r"\b(?:a|an|the) (?:[\w'-]+ ){1,2}one\b|"
     r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|they|these|"
     r"those|ones|same|as well|too (?:old|new|long|short|scary|violent|dark)|this time)\b"

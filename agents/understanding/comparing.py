@@ -24,6 +24,8 @@ _WHICH = re.compile(
     r"(?: (?:of|among|from|out of) (?:these|those|them|the|all)(?: (?:two|three|four|five|six|\d))?(?: (?:films?|movies?|ones?|of them))?)?,? "
     r"(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|seems?|feels?|came|comes|fits?|suits?|won)\b"
 )
+_WHICH_OF = re.compile(r"\bwhich(?: \w+)? (?:of|among|from|out of) .{1,60}?\b(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|came)\b")
+_ASKING = re.compile(r"\b(?:which|what)(?: ones?)?(?: of| among| from| out of)?\b")
 _OF_THESE = re.compile(
     r"\b(?:of|between|among) (?:these|those|them|the)\b|\b(?:these|those|them|the) (?:two|both)\b|\bboth\b"
 )
@@ -58,7 +60,7 @@ def read_comparison(
     """
     text = utterance.view
     strong = _STRONG.search(text) is not None
-    which = _WHICH.search(text) is not None
+    which = bool(_WHICH.search(text) or _WHICH_OF.search(text))
     than = _THAN.search(text) is not None
     choice = bool(re.search(r"\bor\b", text)) and _NOT_A_CHOICE.search(text) is None
     if not (strong or which or than or choice):
@@ -84,7 +86,7 @@ def _items(
     trial: Utterance, scene: Scene, titles: TitleReader, vocabulary: Vocabulary, *, strong: bool
 ) -> tuple[list[str], list[str], list[int], list[int]]:
     """Items named or pointed at in order, names that no title has, slots that aren't there, and all slots."""
-    for pattern in (_STRONG, _WHICH):
+    for pattern in (_STRONG, _ASKING):
         for match in list(pattern.finditer(trial.view)):
             trial.take(*match.span())
     if (match := _CHOICE.match(trial.view)) and match.end():

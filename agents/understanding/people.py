@@ -18,7 +18,7 @@ from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import plain
 
 _BY = re.compile(
-    r"\b(?P<cue>directed by|written by|made by|created by|starring|featuring|with|by|from director)\s+(?=\S)"
+    r"\b(?P<cue>directed by|written by|made by|created by|starring|featuring|without|with|by|from director)\s+(?=\S)"
 )
 _BOTHER = re.compile(r"^(?:the |a |an )?(?P<name>.+?)(?:'s)?(?:\s+(?:brothers|bros\.?))?$")
 _NAME_NOUN = re.compile(
@@ -105,7 +105,7 @@ class PeopleReader:
         cut = CUT.search(utterance.view, match.end())
         end = cut.start() if cut else len(utterance.view)
         text = utterance.raw[match.end() : end].strip()
-        announced = match["cue"] not in {"with", "by"} or bool(re.match(r"[A-Z][\w'.-]+(?:\s+[A-Z][\w'.-]+)+$", text))
+        announced = match["cue"] not in {"with", "without", "by"} or bool(re.match(r"[A-Z][\w'.-]+(?:\s+[A-Z][\w'.-]+)+$", text))
         if announced and text and len(text.split()) <= 4 and not self._vocabulary.knows(text):
             unknown.append(text[:60])
             return None, end
@@ -193,7 +193,7 @@ class PeopleReader:
         roles = self._roles
         if cue == "written by":
             return (*roles.writers, *roles.makers)
-        if cue in {"with", "starring", "featuring"}:
+        if cue in {"with", "without", "starring", "featuring"}:
             return (*roles.performers, *roles.makers)
         return (*roles.makers, *roles.writers, *roles.performers)
 

@@ -34,7 +34,8 @@ _NOUN = r"(?:" + "|".join(sorted(NOUNS, key=len, reverse=True)) + r")"
 _SMALL = r"(?:\d{1,2}|" + "|".join(list(NUMBER_WORDS)[1:]) + r")"
 _STOP = (
     r"(?=\s*(?:$|[.,;:!?)]|and\b|or\b|is\b|was\b|about\b|already\b|but\b|please\b|too\b|"
-    r"looks?\b|sounds?\b|here\b|again\b))"
+    r"looks?\b|sounds?\b|t?here\b|again\b|than\b|vs\b|versus\b|with\b|to\b|"
+    r"(?:short|long|new|old|cheap|dark|bett|\w+i)er\b|more\b|less\b))"
 )
 
 _FIRST_FEW = re.compile(rf"\b(?:the\s+)?(?P<which>first|last)\s+(?P<n>{_SMALL}|couple(?: of)?|few)\b(?:\s+{_NOUN}\b)?")
@@ -73,6 +74,8 @@ class Pointed:
     """Slots that aren't on the slate."""
     vague: bool = False
     """An "it" that could be anything."""
+    start: int = -1
+    """Where the first pointing words begin; -1 when there are none."""
 
     @property
     def empty(self) -> bool:
@@ -94,6 +97,7 @@ def read_pointers(
     """
     pointed = Pointed()
     size = len(scene.slate)
+    before = utterance.view
     for m in utterance.pop_all(_FIRST_FEW):
         few = 3 if m["n"] == "few" else 2 if m["n"].startswith("couple") else _small(m["n"])
         pointed.slots += (
@@ -116,6 +120,8 @@ def read_pointers(
     if pronouns and not pointed.slots and utterance.pop(_IT):
         _point_at_focus(pointed, scene)
     _resolve(pointed, scene)
+    pairs = zip(before, utterance.view, strict=True)
+    pointed.start = next((place for place, (was, now) in enumerate(pairs) if was != now), -1)
     return pointed
 
 

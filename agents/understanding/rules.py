@@ -191,11 +191,7 @@ class RuleUnderstanding:
 
     def _read_bare_pointer(self, utterance: Utterance, negative: list[Span], intent: Intent, pointed: Pointed) -> None:
         """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""
-        if (
-            negative
-            and is_negative(negative, negative[0].start)
-            and negative[0].end >= len(utterance.low.rstrip(" .!?"))
-        ):
+        if is_negative(negative, pointed.start):
             intent.barred = pointed.items
         elif "?" in utterance.low or _QUESTION.search(utterance.low) or not _content(utterance):
             intent.act = Act.about
@@ -225,7 +221,7 @@ class RuleUnderstanding:
         children = self._for_children(utterance, negative)
         # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
-        compared, notes, compares = read_relative(utterance, scene, self.catalogue, self.roles)
+        compared, notes, compares = read_relative(utterance, scene, intent.anchors, self.catalogue, self.roles)
         in_language = self._languages(utterance, negative)
         people, unknown = self.people.read(utterance, negative)
         hits, moods = self.vocabulary.find(utterance)
@@ -259,10 +255,11 @@ class RuleUnderstanding:
         found = []
         names = "|".join(re.escape(v) for v in sorted(self.vocabulary.values.get(field, {}), key=len, reverse=True))
         pattern = re.compile(
-            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b"
+            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b|"
+            rf"\bnon[\s-]+(?P<c>{names})\b"
         )
         for match in utterance.pop_all(pattern) if names else ():
-            value = self.vocabulary.values[field][plain(match["a"] or match["b"])]
+            value = self.vocabulary.values[field][plain(match["a"] or match["b"] or match["c"])]
             ruled_out = is_negative(negative, match.start())
             found.append(
                 Wish(
