@@ -45,7 +45,7 @@ def small_talk(state: ConversationState, catalogue: Catalogue, roles: Roles) -> 
     if act is Act.reset:
         return _pick(_RESET, state)
     if act is Act.undo:
-        return "There is nothing to go back to yet."
+        return "There is nothing more to go back to."
     if act is Act.clarify:
         return _which_one(state)
     return help_text(catalogue, roles)
@@ -144,19 +144,23 @@ def opening_line(state: ConversationState, catalogue: Catalogue, roles: Roles) -
 
 def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles, asked: str) -> tuple[list[str], str]:
     """The request around its noun: (["funny", "French"], " in the vein of Fargo, from the 1990s, no horror")."""
-    before: list[str] = []
+    moods: list[str] = []
+    kinds: list[str] = []
     after: list[str] = []
     for wish in request.wishes:
         kind = not wish.negative and not wish.is_range and wish.field in roles.genres
         if kind and len(wish.words.split()) <= 3 and wish.words.split()[0].lower() not in _PREPOSITIONS:
-            before.append(wish.words if wish.words[:1].islower() else wish.words.lower())
+            # "five dark thriller films": how it feels comes before what it is, whichever was said first
+            (kinds if wish.hard else moods).append(wish.words.lower())
         else:
             after.append(wish.words.lower() if wish.field in roles.genres else wish.words)
+    feelings = [f"{word}," for word in list(dict.fromkeys(moods))[:-1]] + list(dict.fromkeys(moods))[-1:]
+    before = list(dict.fromkeys([*feelings, *kinds]))
     after += _occasion(request, asked, said=bool(before or after or request.anchors))
     like = [spoken_title(catalogue.get(i).title) for i in request.anchors[:3]]
     vein = f" in the vein of {join_words(like)}" if like else ""
     details = list(dict.fromkeys(after))
-    return list(dict.fromkeys(before)), vein + (
+    return before, vein + (
         (", " if vein or details[0].startswith("no ") else " ") + ", ".join(details)
         if details
         else ""

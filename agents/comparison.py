@@ -111,20 +111,20 @@ class Comparison:
         if len(self._items) != 2:
             return ""
         one, two = self._items
-        gaps = []
+        gaps: dict[str, list[str]] = {}
         for name, word, unit in (
             (self._roles.year, "newer", "year"),
             (self._roles.duration, "longer", "minute"),
             (self._roles.price, "dearer", ""),
         ):
             values = [self._facts[item].get(name or "") for item in (one, two)]
-            if not all(isinstance(v, int | float) for v in values) or values[0] == values[1]:
+            first, second = (float(v) if isinstance(v, int | float) else float("nan") for v in values)
+            if np.isnan(first) or np.isnan(second) or first == second:
                 continue
-            gap = float(values[0]) - float(values[1])  # type: ignore[arg-type]
-            size = f"{abs(gap):g}"
+            size = f"{abs(first - second):g}"
             by = f"{size} {unit}{'' if size == '1' else 's'} {word}" if unit else f"{word} by {size}"
-            gaps.append(f"{self._titles[one if gap > 0 else two]} is {by}")
-        return sentence(join_words(gaps)) if gaps else ""
+            gaps.setdefault(one if first > second else two, []).append(by)
+        return sentence(join_words([f"{self._titles[item]} is {join_words(told)}" for item, told in gaps.items()]))
 
     def _fit(self) -> str:
         """Which fits the running request better, and by which wishes."""
@@ -136,7 +136,7 @@ class Comparison:
         best = [item for item in self._items if len(fits[item]) == most]
         if most and len(best) == len(self._items):
             which = "both fit" if len(best) == 2 else "all fit"
-            return f"They {which} what you asked for equally well: {_words(fits[best[0]])}."
+            return f"They {which} what you asked for equally well: {self._words(fits[best[0]])}."
         if most == 0:
             return (
                 "None of them fits what you asked for." if len(self._items) > 2 else "Neither fits what you asked for."
@@ -144,7 +144,7 @@ class Comparison:
         others = [wish for item in self._items if item not in best for wish in fits[item]]
         why = [wish for wish in fits[best[0]] if wish not in others] or fits[best[0]]
         fit = "fits" if len(best) == 1 else "fit"
-        return f"{self._named(best)} {fit} what you asked for best: {_words(why)}."
+        return f"{self._named(best)} {fit} what you asked for best: {self._words(why)}."
 
     def _by_history(self) -> str:
         """Which shares more with what the person knows, and what that is."""
@@ -165,9 +165,10 @@ class Comparison:
         others = {value for item in self._items if item != best for value in shared[item]}
         own = [value for value, _ in shared[best].most_common() if value not in others]
         value = (own or [shared[best].most_common(1)[0][0]])[0]
-        count = shared[best][value]
-        times = f"{count} of the {self._catalogue.item_noun}" if count > 1 else "one"
-        return f"Going by what you know, {self._titles[best]} is nearer: it shares {value} with {times} you know."
+        sharing = [known for known in self._history[-50:] if value in self._telling(known)]
+        titles = join_words([spoken_title(self._catalogue.get(known).title) for known in sharing[-2:]])
+        more = f" and {len(sharing) - 2} more" if len(sharing) > 2 else ""
+        return f"Going by what you know, {self._titles[best]} is nearer: it shares {value} with {titles}{more}."
 
     def _telling(self, item_id: str) -> set[str]:
         """Kinds (the commonest of the catalogue left aside) and makers of an item."""
@@ -237,9 +238,10 @@ class Comparison:
             turned = aspect.startswith(("less ", "least "))
             best = [i for i in self._items if shares[i] == (min if turned else max)(shares.values())]
             if len(best) == len(self._items):
-                have = "" if shares[best[0]] else "not "
                 kinds = join_words([v.lower() for v in wanted], "or")
-                return f"By their kinds I can't tell: {'both' if len(best) == 2 else 'all'} are {have}{kinds}."
+                count = "of the two" if len(best) == 2 else "of them"
+                who = ("both" if len(best) == 2 else "all") if shares[best[0]] else f"none {count}"
+                return f"By their kinds I can't tell: {who} {'are' if shares[best[0]] else 'is'} {kinds}."
             others = [item for item in self._items if item not in best]
             kinds = [
                 told_fact(field, self._facts[i].get(field, "nothing known"), self._roles) for i in (best[0], others[0])
@@ -250,6 +252,10 @@ class Comparison:
                 f"{self._titles[others[0]]} is {kinds[1]}."
             )
         return ""
+
+    def _words(self, wishes: list[Wish]) -> str:
+        said = [wish.words.lower() if wish.field in self._roles.genres else wish.words for wish in wishes]
+        return join_words(list(dict.fromkeys(said))[:4])
 
     def _named(self, items: Sequence[str]) -> str:
         return join_words([self._titles[item] for item in items])
@@ -269,10 +275,6 @@ def _share(value: object, wanted: Sequence[str]) -> float:
 
 def _number(name: str, value: Fact | None, roles: Roles) -> str:
     return told_fact(name, value, roles) if value is not None else "unknown"
-
-
-def _words(wishes: list[Wish]) -> str:
-    return join_words(list(dict.fromkeys(wish.words for wish in wishes))[:4])
 
 
 def _comparative(aspect: str) -> str:

@@ -34,7 +34,8 @@ _DISTINCT = 80
 _FEEL = {
     "comedy": "light", "thriller": "tense", "drama": "moving", "romance": "romantic", "horror": "scary", "action": "exciting",
     "adventure": "adventurous", "documentary": "true to life", "mystery": "puzzling", "sci fi": "far out", "science fiction": "far out",
-    "fantasy": "magical", "children s": "playful", "animation": "playful", "family": "cosy", "musical": "full of music", "war": "gripping",
+    "fantasy": "magical", "children s": "playful", "animation": "playful", "family": "cosy", "musical": "full of music", "war": "gripping", "crime": "gritty",
+    "film noir": "dark", "western": "rugged",
 }  # fmt: skip
 
 

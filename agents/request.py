@@ -12,6 +12,7 @@ from agents.state import WorkingRequest
 from agents.understanding.roles import Roles
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import Condition, ItemFilter, Rule
+from recsys_core.generator.protocol import Task
 from tools.recommend import RecommendArguments
 
 
@@ -126,6 +127,13 @@ def best_relaxation(
 def without(request: WorkingRequest, wishes: tuple[Wish, ...]) -> WorkingRequest:
     """The request without some wishes."""
     return request.model_copy(update={"wishes": [wish for wish in request.wishes if wish not in wishes]})
+
+
+def says_something(request: WorkingRequest) -> bool:
+    """Whether a request asks for anything in particular."""
+    asks = any(not wish.negative for wish in request.wishes)
+    occasion = request.task not in {Task.for_you, Task.query, Task.category}
+    return asks or occasion or bool(request.words or request.anchors)
 
 
 def satisfies(wish: Wish, item_id: str, catalogue: Catalogue) -> bool:

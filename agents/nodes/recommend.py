@@ -10,7 +10,7 @@ from agents.context import AgentContext
 from agents.events import SlateEvent
 from agents.intent import Intent, Offer, OfferKind
 from agents.nodes.step import emit, step
-from agents.request import Relaxation, arguments_of, best_relaxation, without
+from agents.request import Relaxation, arguments_of, best_relaxation, says_something, without
 from agents.state import ConversationState, Outcome, WorkingRequest
 from recsys_core.catalog.filters import ItemFilter
 from tools import registry
@@ -28,6 +28,9 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
     if not result.items or (result.exhausted and result.allowed < args.k):
         # which wish is in the way is counted in the catalogue, not guessed
         relaxation = await asyncio.to_thread(best_relaxation, request, page_filter, args.exclude, context.catalogue)
+        if result.items and relaxation is not None and not says_something(without(request, relaxation.wishes)):
+            # without its only wish a request would be no request
+            relaxation = None
         if not result.items and relaxation is not None:
             request = without(request, relaxation.wishes)
             result = await _call(tool_arguments(request, state, context), state["user_id"], context)

@@ -21,7 +21,11 @@ async def understand(state: ConversationState, context: AgentContext) -> tuple[d
     catalogue = context.catalogue
     scene = scene_of(state, context)
     intent = context.understanding.understand(state["message"], scene)
-    intent = await suggest(intent, state["user_id"], context)
+    refused = (
+        scene.previous is not None and bool(scene.previous.question) and scene.previous.unlinked == intent.unlinked
+    )
+    if not refused:
+        intent = await suggest(intent, state["user_id"], context)
     changes = apply(state, scene, intent, context)
     changes["intent"] = intent = _with_question(intent, changes, scene, state, context)
     if intent.act is Act.compare:

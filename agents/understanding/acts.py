@@ -14,10 +14,11 @@ HELLO = re.compile(
 )
 THANKS = re.compile(
     # "any year is fine" allows something, it doesn't thank
-    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?<!'s )\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
+    r"\b(?:(?:that|this|it|everything)(?:'s| is| was) (?:fine|ok(?:ay)?|alright|good|great|perfect|nice|cool)|"
+    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?:fine|ok(?:ay)?|alright)|thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
     r"?bye|bye|see you|perfect|great|awesome|"
-    r"yes|yeah|yep|sure|fine|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|good (?:one|list|choice)s?|"
-    r"ok(?:ay)?|alright|no thanks)\b[\s,!.]*"
+    r"yes|yeah|yep|sure|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|good (?:one|list|choice)s?|"
+    r"no thanks)\b[\s,!.]*"
 )
 HELP = re.compile(
     r"^\W*help\W*$|\bhelp me (?:use|understand)\b|\bwhat (?:can|do|could) (?:you|i) (?:do|ask|"
@@ -131,7 +132,7 @@ REFINE = re.compile(
     r"not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|"
     r"since|between|"
     r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"
-    r"too|a bit|a little|slightly|much|please|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
+    r"too|a bit|a little|slightly|much|please|made|released|starring|directed|featuring|set in|at least|at most|under|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
     r"keep (?:it|them)|exclude|skip|avoid|leave out|enough|neither|either|both)\b|"
     r"\b(?:a|an|the) (?:[\w'-]+ ){1,2}one\b|"
     r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|they|these|"

@@ -24,7 +24,9 @@ _WHICH = re.compile(
     r"(?: (?:of|among|from|out of) (?:these|those|them|the|all)(?: (?:two|three|four|five|six|\d))?(?: (?:films?|movies?|ones?|of them))?)?,? "
     r"(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|seems?|feels?|came|comes|fits?|suits?|won)\b"
 )
-_WHICH_OF = re.compile(r"\bwhich(?: \w+)? (?:of|among|from|out of) .{1,60}?\b(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|came)\b")
+_WHICH_OF = re.compile(
+    r"\bwhich(?: \w+)? (?:of|among|from|out of) .{1,60}?\b(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|came)\b"
+)
 _ASKING = re.compile(r"\b(?:which|what)(?: ones?)?(?: of| among| from| out of)?\b")
 _OF_THESE = re.compile(
     r"\b(?:of|between|among) (?:these|those|them|the)\b|\b(?:these|those|them|the) (?:two|both)\b|\bboth\b"

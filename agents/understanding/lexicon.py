@@ -32,6 +32,11 @@ FILLER = NOUNS | frozenset(
     "tonight's evening's girlfriend boyfriend wife husband friend friends parents mum mom dad date alone together "
     "am looks limit limits sounds seems tired sick neither except plays playing acts "
     "starring where it's that's there's rated fine matter color colour version "
+    "either neither both all few many try check thought day days always never ever yet already here there soon guess gonna wanna lol haha omg yea "
+    "yup him her he she his they're we're you're i'll we'll you'll didnt havent haven't hasn't wasn't cant wont ive ill seeking sound heard hear "
+    "awesome amazing perfect wonderful favorite favourite favorites too two much around exactly definitely certainly absolutely usually sometimes "
+    "often mostly anyway pretty seems looking someone somebody everybody everyone anybody anyone bye goodbye chat chatting wait came come "
+    "bored boring boredom entertain entertained entertaining entertainment suggestions advice help helps idea choose pick decide "
     "language speaking produced production set shot came come coming released era period years year decade ago".split()
 )
 """Words that carry no wish of their own."""

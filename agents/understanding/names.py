@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.understanding.lexicon import FILLER
@@ -23,7 +24,14 @@ LOVED = re.compile(
     r"\b(?:i|we)\s+(?:just |really |absolutely |also |recently )*(?:loved|liked|enjoyed|"
     r"adored?|love|adore|enjoy|like|watched and loved)\s+(?=\S)"
 )
-_NOT_LIKE = re.compile(r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)\s*$")
+_NOT_LIKE = re.compile(
+    r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)"
+    r"(?: (?:really|also|just|do|quite|usually|generally|mostly|always|actually|kinda|would|still|all))*\s*$"
+)
+_TITLE_WITH_YEAR = re.compile(
+    r"(?P<name>(?:(?:[A-Z0-9][\w'’.:&!?-]*|of|the|and|in|a|an|to|for|on|with|at|from|by|&|-)\s+)*)\((?P<year>1[89]\d\d|20\d\d)\)"
+)
+"""A year in brackets belongs to the title in front of it: "Jumanji (2017)" is no wish for 2017."""
 CUT = re.compile(
     r"\s*(?:[,;!?\x1f]|\.(?:\s|$)|\s-\s|\bbut\b|\band\b|\bor\b|\bonly\b|\bwith\b|\bfrom\b|"
     r"\bthat\b|\bwhich\b|\bplease\b|\bthough\b|"
@@ -39,10 +47,19 @@ class Linked:
 
     items: list[str] = field(default_factory=list)
     """Item ids."""
+    barred: list[str] = field(default_factory=list)
+    """Item ids named as not wanted."""
     unlinked: list[str] = field(default_factory=list)
     """What was named and isn't there, as written."""
     notes: list[str] = field(default_factory=list)
     """Links that should be said."""
+
+
+def _capitals(name: str) -> str:
+    """The end of a piece of text from its last run of capitalised words on: "have you seen Blade Runner 2049"."""
+    words = name.split()
+    first = next((i for i, word in enumerate(words) if word[:1].isupper() or word[:1].isdigit()), len(words))
+    return name[name.index(words[first]) :].strip() if first < len(words) else ""
 
 
 class TitleReader:
@@ -69,19 +86,48 @@ class TitleReader:
                 self._accept(text, linked)
         return linked
 
-    def after(self, utterance: Utterance, cue: re.Pattern[str], *, sure: bool) -> Linked:
+    def with_year(self, utterance: Utterance, negative: list[Span]) -> Linked:
+        """Titles with their year in brackets; what the catalogue doesn't have is reported."""
+        linked = Linked()
+        for match in list(_TITLE_WITH_YEAR.finditer(utterance.raw)):
+            words = list(re.finditer(r"\S+", match["name"]))
+            place, item_id = match.start("year") - 1, None
+            for word in words:
+                start = match.start("name") + word.start()
+                found = self._titles.named(utterance.raw[start : match.end()])
+                if found is not None and "\x1f" not in utterance.view[start : match.end()]:
+                    place, item_id = start, self._catalogue.ids[found.index]
+                    break
+            if item_id is not None and self._right_year(item_id, match["year"]):
+                (linked.barred if is_negative(negative, place) else linked.items).append(item_id)
+            elif name := _capitals(match["name"]):
+                place = match.start("name") + match["name"].index(name)
+                linked.unlinked.append(" ".join(utterance.raw[place : match.end()].split())[:80])
+            utterance.take(place, match.end())
+        return linked
+
+    def _right_year(self, item_id: str, year: str) -> bool:
+        """False when the catalogue's item of that title says another year; a remake is another thing."""
+        own = re.search(r"\((1[89]\d\d|20\d\d)\)$", self._catalogue.get(item_id).title)
+        return own is None or abs(int(own[1]) - int(year)) <= 1
+
+    def after(self, utterance: Utterance, cue: re.Pattern[str], *, sure: bool, negative: Sequence[Span] = ()) -> Linked:
         """Titles that follow a cue ("something like"), lists with "and" and "or" included.
 
         Args:
             utterance: the message.
             cue: pattern of the words in front of the title.
             sure: take only what is certainly a title, and report nothing as unknown ("I love comedies").
+            negative: what is ruled out; what is like a title in there isn't wanted ("not a fan of Star Wars").
         """
         linked = Linked()
         for match in list(cue.finditer(utterance.view)):
             if cue is LIKE and _NOT_LIKE.search(utterance.view[: match.start()]) and match[0].strip() == "like":
                 continue
-            end = self._read(utterance, match.end(), linked, sure=sure)
+            barred = Linked()
+            ruled_out = is_negative(list(negative), match.start())
+            end = self._read(utterance, match.end(), barred if ruled_out else linked, sure=sure or ruled_out)
+            linked.barred += barred.items
             if end > match.end():
                 utterance.take(match.start(), end)
         return linked
@@ -211,9 +257,9 @@ class TitleReader:
         ends = [e for e in ends if stop < 0 or e <= stop][: self._titles.longest + 2]
         for end in reversed(ends):
             text = utterance.raw[start:end]
-            links = [m for m in self._titles.link(text, 1) if m.confidence >= 0.95]
-            if links and plain(text) not in {"it", "that", "this", "them", "these", "those"}:
-                return links[0], end
+            match = self._titles.named(text)
+            if match is not None and plain(text) not in {"it", "that", "this", "them", "these", "those"}:
+                return match, end
         return None
 
     def _is_quality(self, utterance: Utterance, start: int, end: int) -> bool:

@@ -11,7 +11,7 @@ _NEGATOR = re.compile(
     r"\b(?:"
     r"anything (?:but|except)|everything (?:but|except)|(?:do not|don'?t|dont) (?:want|like|"
     r"need|show|give|recommend|include|"
-    r"feel like)|not (?:a fan of|into|interested in|in the mood for)|can'?t stand|cannot stand|sick of|tired of|"
+    r"feel like|enjoy|care for)|not (?:a (?:big |huge )?fan of|(?:really )?(?:into|fond of|keen on|big on)|interested in|in the mood for|crazy about)|can'?t stand|cannot stand|sick of|tired of|"
     r"enough of|other than|rather than|instead of|leave out|except(?: for)?|excluding|without|avoid|minus|nothing|"
     r"neither|never|nor|non|hate|dislike|skip|isn'?t|aren'?t|drop|less|fewer|not|no|cut (?:out )?(?:the|all)|"
     r"enough(?: with)?(?: the)?|too (?:much|many)|so (?:much|many)|"

@@ -105,7 +105,9 @@ class PeopleReader:
         cut = CUT.search(utterance.view, match.end())
         end = cut.start() if cut else len(utterance.view)
         text = utterance.raw[match.end() : end].strip()
-        announced = match["cue"] not in {"with", "without", "by"} or bool(re.match(r"[A-Z][\w'.-]+(?:\s+[A-Z][\w'.-]+)+$", text))
+        announced = match["cue"] not in {"with", "without", "by"} or bool(
+            re.match(r"[A-Z][\w'.-]+(?:\s+[A-Z][\w'.-]+)+$", text)
+        )
         if announced and text and len(text.split()) <= 4 and not self._vocabulary.knows(text):
             unknown.append(text[:60])
             return None, end
@@ -181,9 +183,11 @@ class PeopleReader:
             name = match["name"].split()[-1]
             if name in FILLER or self._vocabulary.knows(name):
                 continue
-            hit = self._lookup(match["name"], self._roles.people, fuzzy=False) or self._lookup(
-                name, self._roles.makers, fuzzy=False
-            )
+            # "a Jim Carey film": somebody else's last name is no match for a full name
+            first = match["name"].split()[0]
+            whole = first != name and first not in FILLER and not self._vocabulary.knows(first)
+            hit = self._lookup(match["name"], self._roles.people, fuzzy=whole)
+            hit = hit or (None if whole else self._lookup(name, self._roles.makers, fuzzy=False))
             if hit:
                 utterance.take(match.start("name"), match.end("name"))
                 found.append(self._wish(hit[0], hit[1], is_negative(negative, match.start())))

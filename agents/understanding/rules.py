@@ -118,6 +118,10 @@ class RuleUnderstanding:
     def _read_slate_talk(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> None:
         """Why, about, seen, liked, more like it: talk about cards and titles."""
         quoted = self._titles.quoted(utterance)
+        dated = self._titles.with_year(utterance, negative)
+        intent.barred += dated.barred
+        quoted.items += dated.items
+        quoted.unlinked += dated.unlinked
         why = utterance.pop(acts.WHY) is not None
         about = not why and utterance.pop(acts.ABOUT) is not None
         if why or about:
@@ -129,8 +133,9 @@ class RuleUnderstanding:
         if intent.act is not Act.recommend:
             return
         for cue, sure in ((LIKE, False), (LOVED, True)):
-            linked = self._titles.after(utterance, cue, sure=sure)
+            linked = self._titles.after(utterance, cue, sure=sure, negative=negative)
             intent.anchors += linked.items
+            intent.barred += linked.barred
             intent.unlinked += linked.unlinked
             intent.notes += linked.notes
         named, barred = self._titles.named(utterance, negative)

@@ -82,16 +82,14 @@ class Utterance:
     def __init__(self, raw: str) -> None:
         self.raw = raw
         self.low = same_length_fold(raw)
-        self._used = bytearray(len(raw))
-
-    @property
-    def view(self) -> str:
+        self.view = self.low
         """The folded message; eaten characters are USED."""
-        return "".join(USED if used else c for c, used in zip(self.low, self._used, strict=True))
+        self._taken = False
 
     def take(self, start: int, end: int) -> None:
         """Mark a piece as understood."""
-        self._used[start:end] = b"\x01" * (end - start)
+        self.view = self.view[:start] + USED * (end - start) + self.view[end:]
+        self._taken = self._taken or end > start
 
     def pop(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """The first match among what is left, which is taken."""
@@ -122,4 +120,4 @@ class Utterance:
 
     def untouched(self) -> bool:
         """True when nothing has been eaten yet."""
-        return not any(self._used)
+        return not self._taken

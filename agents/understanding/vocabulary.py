@@ -216,7 +216,7 @@ def phrase_for(field: str, said: str, ruled_out: bool, roles: Roles, values: lis
     if len(values) > 3 and said:
         words = said
     elif field == roles.country:
-        words = f"from {listed}"
+        words = f"from {' or '.join(with_article(value) for value in values)}"
     elif field == roles.language:
         words = f"in {listed}"
     elif field in roles.makers or field in roles.writers:
@@ -232,6 +232,14 @@ def phrase_for(field: str, said: str, ruled_out: bool, roles: Roles, values: lis
         if ruled_out and words.split()[0] in {"from", "in", "by", "with"}
         else (f"no {words}" if ruled_out else words)
     )
+
+
+def with_article(country: str) -> str:
+    """A country as it stands behind "from": the United States, the Czech Republic, France."""
+    takes = re.match(
+        r"(?:United|Czech Republic|Soviet|Netherlands|Kingdom|Philippines|Bahamas|Dominican|Republic|People's)", country
+    )
+    return f"the {country}" if takes else country
 
 
 def _said(hit: Hit, utterance: Utterance) -> str:
