@@ -181,7 +181,7 @@ class Comparison:
         return values
 
     def _about(self, aspect: str) -> str:
-        """The answer to one quality: "Alien is the shortest (117 minutes), then Heat (170 minutes)."; empty when unknown."""
+        """The answer to one quality: "Alien (117 minutes) is shorter, before Heat (170 minutes)."; empty when unknown."""
         ranked = self._by_number(aspect)
         if ranked is None:
             return self._by_mood(aspect)
@@ -243,13 +243,13 @@ class Comparison:
                 who = ("both" if len(best) == 2 else "all") if shares[best[0]] else f"none {count}"
                 return f"By their kinds I can't tell: {who} {'are' if shares[best[0]] else 'is'} {kinds}."
             others = [item for item in self._items if item not in best]
-            kinds = [
+            told = [
                 told_fact(field, self._facts[i].get(field, "nothing known"), self._roles) for i in (best[0], others[0])
             ]
             verb = "is" if len(best) == 1 else "are"
             return (
-                f"By its kinds, {self._named(best)} {verb} the {_comparative(aspect)} choice ({kinds[0]}); "
-                f"{self._titles[others[0]]} is {kinds[1]}."
+                f"By its kinds, {self._named(best)} {verb} the {_comparative(aspect)} choice ({told[0]}); "
+                f"{self._titles[others[0]]} is {told[1]}."
             )
         return ""
 

@@ -155,7 +155,7 @@ class Intent(BaseModel):
     back: int = 0
     """How many requests to go back before anything else is done."""
     released: list[Wish] = Field(default_factory=list)
-    """Of the dropped fields, the wishes that are meant ("drop the comedy part"); a field without one is dropped whole."""
+    """Of the dropped fields, the wishes meant ("drop the comedy part"); a field without one is dropped whole."""
     kept: list[Wish] = Field(default_factory=list)
     """Wishes that the user insists on: never offered for dropping."""
     offers: list[Offer] = Field(default_factory=list)

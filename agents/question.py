@@ -32,9 +32,10 @@ _VALUES = 12
 _DISTINCT = 80
 """A text field with more values than this is no matter of taste that one could answer offhand."""
 _FEEL = {
-    "comedy": "light", "thriller": "tense", "drama": "moving", "romance": "romantic", "horror": "scary", "action": "exciting",
-    "adventure": "adventurous", "documentary": "true to life", "mystery": "puzzling", "sci fi": "far out", "science fiction": "far out",
-    "fantasy": "magical", "children s": "playful", "animation": "playful", "family": "cosy", "musical": "full of music", "war": "gripping", "crime": "gritty",
+    "comedy": "light", "thriller": "tense", "drama": "moving", "romance": "romantic", "horror": "scary",
+    "action": "exciting", "adventure": "adventurous", "documentary": "true to life", "mystery": "puzzling",
+    "sci fi": "far out", "science fiction": "far out", "fantasy": "magical", "childrens": "playful",
+    "animation": "playful", "family": "cosy", "musical": "full of music", "war": "gripping", "crime": "gritty",
     "film noir": "dark", "western": "rugged",
 }  # fmt: skip
 

@@ -107,7 +107,8 @@ def _offering(intent: Intent, relaxation: Relaxation | None, found: int, *, drop
 def _closest(result: RecommendResult, relaxation: Relaxation | None, outcome: Outcome, context: AgentContext) -> str:
     noun = context.catalogue.item_noun
     if outcome.relaxed:
-        return f"Nothing fits all of that, so I dropped {_quoted(outcome.relaxed)}; say {_quoted(['keep it'])} if it must stay."
+        say = f"say {_quoted(['keep it'])} if it must stay"
+        return f"Nothing fits all of that, so I dropped {_quoted(outcome.relaxed)}; {say}."
     if not result.items:
         return f"No {noun} fit all of that; try a wider filter or say {_quoted(['start over'])}."
     count = len(result.items)

@@ -109,8 +109,8 @@ def _with_question(
         return intent
     seen = [item for item in context.feedback.seen(user_id) if item in context.catalogue]
     candidates = allowed(changes["request"], state.get("page_filter"), seen, context.catalogue)
-    question = best_question(candidates, context.catalogue, context.understanding.roles)
-    return intent.model_copy(update={"question": question.text, "offers": question.offers}) if question else intent
+    best = best_question(candidates, context.catalogue, context.understanding.roles)
+    return intent.model_copy(update={"question": best.text, "offers": best.offers}) if best else intent
 
 
 def describe(intent: Intent) -> str:

@@ -15,9 +15,11 @@ HELLO = re.compile(
 THANKS = re.compile(
     # "any year is fine" allows something, it doesn't thank
     r"\b(?:(?:that|this|it|everything)(?:'s| is| was) (?:fine|ok(?:ay)?|alright|good|great|perfect|nice|cool)|"
-    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?:fine|ok(?:ay)?|alright)|thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
+    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?:fine|ok(?:ay)?|alright)|thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|"
+    r"cheers|much appreciated|good "
     r"?bye|bye|see you|perfect|great|awesome|"
-    r"yes|yeah|yep|sure|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|good (?:one|list|choice)s?|"
+    r"yes|yeah|yep|sure|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|"
+    r"good (?:one|list|choice)s?|"
     r"no thanks)\b[\s,!.]*"
 )
 HELP = re.compile(
@@ -34,20 +36,27 @@ RESET = re.compile(
 )
 SWITCH = re.compile(
     r"\b(?:(?:and |ok(?:ay)?,? )?now (?:for )?|let'?s (?:try|do|have) |how about |what about |for )?something "
-    r"(?:completely |totally |entirely |very |quite )?different(?: (?:now|this time|today|tonight))?\s*[:,;.-]+\s*(?=[^\s\x1f])|"
-    r"\b(?:(?:and |ok(?:ay)?,? )?now )?(?:for |on |to )?(?:a )?(?:change of|changing(?: the)?|different|another|new|let'?s change(?: the)?) "
+    r"(?:completely |totally |entirely |very |quite )?different(?: (?:now|this time|today|"
+    r"tonight))?\s*[:,;.-]+\s*(?=[^\s\x1f])|"
+    r"\b(?:(?:and |ok(?:ay)?,? )?now )?(?:for |on |to )?(?:a )?(?:change of|changing(?: the)?|different|another|"
+    r"new|let'?s change(?: the)?) "
     r"(?:topic|subject|tack|plan)[\s:,;.!-]*"
 )
 """Leaves the topic; what follows is a new request."""
 _STEPS = r"(?P<n>\d|two|three|four|five|twice|three times)"
 UNDO = re.compile(
-    rf"\b(?:undo(?:ne)?(?: (?:that|it|this|the last (?:one|change|step|{_STEPS.replace('?P<n>', '?P<n0>')}(?: changes| steps)?)))?(?: {_STEPS.replace('?P<n>', '?P<n1>')}(?: times)?)?|"
+    rf"\b(?:undo(?:ne)?(?: (?:that|it|this|the last (?:one|change|step|"
+    rf"{_STEPS.replace('?P<n>', '?P<n0>')}(?: changes|"
+    rf" steps)?)))?(?: {_STEPS.replace('?P<n>', '?P<n1>')}(?: times)?)?|"
     rf"go(?:ing)? back(?: {_STEPS.replace('?P<n>', '?P<n2>')}(?: steps?| times| lists?| requests?)?)?"
     r"(?: (?:once|a step|one step|one)(?: more)?)?(?: (?:again|further))?"
-    r"(?: to (?:(?:what|how|the one|the list|the ones) (?:we|you|i|it) (?:had|was|were|showed)(?: (?:before|at first|first|earlier))?(?: that)?|before(?: that| this)?|"
-    r"(?:the )?(?:previous|last|earlier|first|original|old)(?: (?:ones|list|request|one|results|suggestions))?|the (?:start|beginning)))?|"
+    r"(?: to (?:(?:what|how|the one|the list|the ones) (?:we|you|i|it) (?:had|was|were|showed)(?: (?:before|"
+    r"at first|first|earlier))?(?: that)?|before(?: that| this)?|"
+    r"(?:the )?(?:previous|last|earlier|first|original|old)(?: (?:ones|list|request|one|results|suggestions))?|"
+    r"the (?:start|beginning)))?|"
     r"scratch that|take that back|revert(?: that)?|never ?mind (?:the last (?:one|bit|change))|"
-    r"(?:back to )(?:the )?(?:previous|first|original|earlier|last) (?:list|ones|request|results|slate|one)|back to before(?: that)?|"
+    r"(?:back to )(?:the )?(?:previous|first|original|earlier|last) (?:list|ones|request|results|slate|one)|"
+    r"back to before(?: that)?|"
     r"(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
 )
 _ALL_THE_WAY = re.compile(r"\b(?:first|original|start|beginning)\b")
@@ -132,7 +141,8 @@ REFINE = re.compile(
     r"not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|"
     r"since|between|"
     r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"
-    r"too|a bit|a little|slightly|much|please|made|released|starring|directed|featuring|set in|at least|at most|under|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
+    r"too|a bit|a little|slightly|much|please|made|released|starring|directed|featuring|set in|at least|at most|"
+    r"under|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
     r"keep (?:it|them)|exclude|skip|avoid|leave out|enough|neither|either|both)\b|"
     r"\b(?:a|an|the) (?:[\w'-]+ ){1,2}one\b|"
     r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|they|these|"

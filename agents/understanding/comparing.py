@@ -1,4 +1,4 @@
-"""Questions that set items side by side: "the first or the third?", "compare Fargo and Heat", "which of these is shorter?"."""
+"""Questions that set items side by side: "the first or the third?", "compare Fargo and Heat", "which is shorter?"."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from agents.understanding.vocabulary import Vocabulary
 from tools.titles import plain
 
 _STRONG = re.compile(
-    r"\b(?:(?:what(?:'s| is| are)|tell me|explain|show me|is there|are there)?(?: the| a| any)?(?: main| big| biggest| key)? ?differences?\b"
-    r"(?: is there| are there)?(?: between| of)?|(?:can you |could you |please )*(?:compare|contrast)\b(?: them)?|versus|vs\.?|"
-    r"in comparison(?: to| with)?|compared (?:to|with)|(?:how|in what way) (?:do|does|is|are)\b(?=.*\b(?:differ(?:ent)?|compare)\b)|"
-    r"(?:differ|is different|are different)(?: from)?(?=\W*$| each| one)|(?:how|in what way)s? (?:do|does|is|are) .{0,60}?\b(?:compare|differ(?:ent)?)\b(?: to| with| from)?)"
+    r"\b(?:(?:what(?:'s| is| are)|tell me|explain|show me|is there|are there)?(?: the| a| any)?(?: main| big|"
+    r" biggest| key)? ?differences?\b"
+    r"(?: is there| are there)?(?: between| of)?|(?:can you |could you |please )*(?:compare|contrast)\b(?: them)?|"
+    r"versus|vs\.?|"
+    r"in comparison(?: to| with)?|compared (?:to|with)|(?:how|in what way) (?:do|does|is|"
+    r"are)\b(?=.*\b(?:differ(?:ent)?|compare)\b)|"
+    r"(?:differ|is different|are different)(?: from)?(?=\W*$| each| one)|(?:how|in what way)s? (?:do|does|is|"
+    r"are) .{0,60}?\b(?:compare|differ(?:ent)?)\b(?: to| with| from)?)"
 )
 _WHICH = re.compile(
-    r"\b(?:which|what(?= (?:one|of)\b))(?: one| ones|(?: \w+)?(?= (?:of|among|from) (?:these|those|them|the)\b)| film| movie| book| item| game| album| product)?"
-    r"(?: (?:of|among|from|out of) (?:these|those|them|the|all)(?: (?:two|three|four|five|six|\d))?(?: (?:films?|movies?|ones?|of them))?)?,? "
+    r"\b(?:which|what(?= (?:one|of)\b))(?: one| ones|(?: \w+)?(?= (?:of|among|from) (?:these|those|them|the)\b)|"
+    r" film| movie| book| item| game| album| product)?"
+    r"(?: (?:of|among|from|out of) (?:these|those|them|the|all)(?: (?:two|three|four|five|six|\d))?(?: (?:films?|"
+    r"movies?|ones?|of them))?)?,? "
     r"(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|seems?|feels?|came|comes|fits?|suits?|won)\b"
 )
 _WHICH_OF = re.compile(
-    r"\bwhich(?: \w+)? (?:of|among|from|out of) .{1,60}?\b(?:is|are|was|has|have|would|should|do|does|did|runs?|looks?|sounds?|came)\b"
+    r"\bwhich(?: \w+)? (?:of|among|from|out of) .{1,60}?\b(?:is|are|was|has|have|would|should|do|does|did|runs?|"
+    r"looks?|sounds?|came)\b"
 )
 _ASKING = re.compile(r"\b(?:which|what)(?: ones?)?(?: of| among| from| out of)?\b")
 _OF_THESE = re.compile(
@@ -34,23 +41,27 @@ _OF_THESE = re.compile(
 _TWO = re.compile(r"\b(?:(?:these|those|the|them) (?:two|2)|both|the two of them|either)\b")
 _THAN = re.compile(r"^\W*(?:is|are|was|isn'?t|does|do)\b.*\bthan\b")
 _CHOICE = re.compile(
-    r"^\W*(?:(?:should|shall|do|would|could) (?:i|we|you) (?:rather |better )?(?:watch|see|pick|take|choose|get|read|play|try|go (?:for|with)|recommend|prefer)(?: first)?|"
+    r"^\W*(?:(?:should|shall|do|would|could) (?:i|we|you) (?:rather |better )?(?:watch|see|pick|take|choose|get|"
+    r"read|play|try|go (?:for|with)|recommend|prefer)(?: first)?|"
     r"(?:what|how) about|is it|better|(?:what'?s|which is|which one is) better,?|rather)?\W*"
 )
 _NOT_A_CHOICE = re.compile(
     r"\b(?:like|similar|seen|saw|watched|loved|liked|hated|why|about|more|not|no|without|except|but)\b"
 )
 _ASPECTS = re.compile(
-    r"\b(?P<a>short(?:er|est)|long(?:er|est)|new(?:er|est)|old(?:er|est)|(?:more|most) recent|earli(?:er|est)|latest|cheap(?:er|est)|"
-    r"(?:more|most|less|least) (?:expensive|popular|known|famous)|(?:better|best|higher|highest|top)[- ]rated|(?:more|most|fewer|fewest) [a-z]+s\b|"
+    r"\b(?P<a>short(?:er|est)|long(?:er|est)|new(?:er|est)|old(?:er|est)|(?:more|most) recent|earli(?:er|est)|"
+    r"latest|cheap(?:er|est)|"
+    r"(?:more|most|less|least) (?:expensive|popular|known|famous)|(?:better|best|higher|highest|top)[- ]rated|"
+    r"(?:more|most|fewer|fewest) [a-z]+s\b|"
     r"(?:more|most|less|least) [a-z-]+|[a-z]+(?:ier|iest))\b"
 )
 _BEST = re.compile(
     r"\b(?:better|best|good|prefer|recommend|pick|choose|worth|favou?rite|watch|see|start|first|suits?|fits?|like)\b"
 )
 _CONNECTORS = frozenset(
-    "and or to with versus vs than between from each other differ different compare compares difference".split()
-)  # noqa: SIM905
+    {"and", "or", "to", "with", "versus", "vs", "than", "between", "from", "each", "other"}
+    | {"differ", "different", "compare", "compares", "difference"}
+)
 
 
 def read_comparison(
@@ -91,8 +102,8 @@ def _items(
     for pattern in (_STRONG, _ASKING):
         for match in list(pattern.finditer(trial.view)):
             trial.take(*match.span())
-    if (match := _CHOICE.match(trial.view)) and match.end():
-        trial.take(*match.span())
+    if (opening := _CHOICE.match(trial.view)) and opening.end():
+        trial.take(*opening.span())
     placed = titles.anywhere(trial)
     before = trial.view
     pointed = read_pointers(trial, scene, pronouns=not placed, bare_numbers=True, all_words=False)
@@ -148,7 +159,7 @@ def _meant_by_these(scene: Scene, *, pair: bool, which: bool, these: bool) -> li
 
 def _aspect(text: str, vocabulary: Vocabulary) -> str:
     for match in _ASPECTS.finditer(text):
-        said = match["a"]
+        said: str = match["a"]
         word = said.removeprefix("more ").removeprefix("most ")
         if said in {"more like", "more of", "earlier today"} or word in {"movies", "films", "items"}:
             continue

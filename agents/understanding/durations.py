@@ -11,11 +11,15 @@ from agents.understanding.text import NUMBER, Span, Utterance, to_number
 
 LESS = (
     r"(?:under|less than|shorter than|below|at most|max(?:imum)?(?: of)?|up to|no longer than|"
-    r"not longer than|no more than|not more than|not over|within|fewer than|only have|have only|i(?:'ve)? (?:only )?(?:have|got)|"
+    r"not longer than|no more than|not more than|not over|within|fewer than|only have|have only|"
+    r"i(?:'ve)? (?:only )?(?:have|got)|"
     r"we(?:'ve)? (?:only )?(?:have|got))"
 )
 """Pattern: an upper bound follows."""
-MORE = r"(?:over|more than|longer than|above|at least|min(?:imum)?(?: of)?|no shorter than|no less than|not under|not less than)"
+MORE = (
+    r"(?:over|more than|longer than|above|at least|min(?:imum)?(?: of)?|no shorter than|no less than|"
+    r"not under|not less than)"
+)
 """Pattern: a lower bound follows."""
 _UNIT = r"(?:hours?|hrs?|minutes?|mins?|(?<=\d)\s*h|(?<=\d)\s*m)\b"
 _CLOCK = r"\d\s*(?:h|:)\s*[0-5]\d(?:\s*m(?:in)?)?\b"
@@ -24,15 +28,19 @@ _TIME = (
     rf"(?:[\s-]*(?:and )?(?:a half|a quarter|{NUMBER})(?:[\s-]*(?:minutes?|mins?|min|m\b))?)?)"
 )
 _RANGE = re.compile(
-    rf"\b(?:between |from )?(?P<first>{_TIME}|{NUMBER})\s*(?:-|to|and|until)\s*(?:about |around )?(?P<second>{_TIME})(?: long)?"
+    rf"\b(?:between |from )?(?P<first>{_TIME}|{NUMBER})\s*(?:-|to|and|until)\s*(?:about |"
+    rf"around )?(?P<second>{_TIME})(?: long)?"
 )
 _ONE = re.compile(
-    rf"(?:\b(?P<less>{LESS})|\b(?P<more>{MORE})|\b(?P<about>about|around|roughly|approximately|circa|some))?\s*(?:the |a |an |like |about )?"
-    rf"\b(?P<time>{_TIME})(?P<after>\s*(?:max(?:imum)?|tops|or less|or shorter|at most|or more|or longer|plus|minimum))?"
+    rf"(?:\b(?P<less>{LESS})|\b(?P<more>{MORE})|\b(?P<about>about|around|roughly|approximately|circa|"
+    rf"some))?\s*(?:the |a |an |like |about )?"
+    rf"\b(?P<time>{_TIME})(?P<after>\s*(?:max(?:imum)?|tops|or less|or shorter|at most|or more|or longer|plus|"
+    rf"minimum))?"
     r"(?: long)?"
 )
 _PARTS = re.compile(
-    rf"(?P<n>{NUMBER})(?P<half> and a half)?[\s-]*(?P<unit>h|m)[a-z]*(?:[\s-]*(?:and )?(?P<tail>a half|a quarter|{NUMBER}))?"
+    rf"(?P<n>{NUMBER})(?P<half> and a half)?[\s-]*(?P<unit>h|m)[a-z]*(?:[\s-]*(?:and )?(?P<tail>a half|a quarter|"
+    rf"{NUMBER}))?"
 )
 
 
@@ -69,9 +77,9 @@ def read_durations(utterance: Utterance, negative: list[Span], field: str) -> li
         if not re.search(r"[a-z:]", re.sub(NUMBER, "", m["first"])):
             # "one to two hours", "90 to 120 minutes": the first takes the second's unit
             first *= 60 if re.search(r"h(?:ou)?rs?\b", m["second"]) and first <= 5 else 1
-        low, high = sorted((first, second))
+        least, most = sorted((first, second))
         found.append(
-            span_wish(field, low, high, f"{low:.0f} to {high:.0f} minutes long", is_negative(negative, m.start()))
+            span_wish(field, least, most, f"{least:.0f} to {most:.0f} minutes long", is_negative(negative, m.start()))
         )
     for m in utterance.pop_all(_ONE):
         minutes = minutes_of(m["time"])

@@ -1,4 +1,4 @@
-"""Several things in one message: a question about a card beside a request ("now something newer, and why the second one?")."""
+"""A question about a card beside a request in one message ("now something newer, and why the second one?")."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ QUESTIONS = frozenset({Act.why, Act.about, Act.compare})
 """Acts that ask about items."""
 _ASKS = r"(?:why|how come|who|what(?:'s| is| are| was)|how (?:long|old)|tell me (?:more )?about|explain|when was)"
 _ORDERS = (
-    r"(?:please )?(?:show|give|find|recommend|suggest|now|i (?:want|need|would)|i'd|something|can you (?:find|show|recommend)|let'?s|"
+    r"(?:please )?(?:show|give|find|recommend|suggest|now|i (?:want|need|would)|i'd|something|can you (?:find|show|"
+    r"recommend)|let'?s|"
     r"make (?:it|them)|i(?:'ve| have)|less|newer|older|shorter|only|no|without)"
 )
 _BREAK = re.compile(
-    rf"(?<=[.!?;])\s+|\s*[,;-]?\s+(?:and |but |also |oh,? (?:and )?|btw,? |by the way,? )+(?=(?:also |please )?{_ASKS}\b)|"
+    rf"(?<=[.!?;])\s+|\s*[,;-]?\s+(?:and |but |also |oh,? (?:and )?|btw,? |by the way,? )+(?=(?:also |"
+    rf"please )?{_ASKS}\b)|"
     rf"\s*,\s*(?=(?:also |please )?{_ASKS}\b)|\s*[,;]?\s+(?:and|but|then|also)(?: then| also| now)? (?={_ORDERS}\b)"
 )
 _FIRST_WORDS = re.compile(
-    rf"^\W*(?:(?:and|but|also|so|oh|btw|by the way|ok(?:ay)?|thanks|please|well|hm+),? )*(?:can you |could you )?{_ASKS}\b"
+    rf"^\W*(?:(?:and|but|also|so|oh|btw|by the way|ok(?:ay)?|thanks|please|well|hm+),? )*(?:can you |"
+    rf"could you )?{_ASKS}\b"
 )
 
 

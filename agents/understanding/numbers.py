@@ -28,10 +28,12 @@ _MONEY = re.compile(
 )
 _RATED = r"(?:stars?|points?|rating|out of (?:\d+|five|ten))"
 _STARS = re.compile(
-    rf"\b(?:with (?:a )?rating (?:of )?|rated |with |rating (?:of )?|score (?:of )?)?(?P<side>at least|over|above|higher than|more than|"
+    rf"\b(?:with (?:a )?rating (?:of )?|rated |with |rating (?:of )?|score (?:of )?)?(?P<side>at least|over|above|"
+    rf"higher than|more than|"
     rf"better than|min(?:imum)?(?: of)?|at most|under|below|less than|no more than)\s*(?P<n>{_N})(?P<unit>\s*{_RATED})?"
     rf"(?!\s*(?:\w*dollars?|euros?|bucks|[$€£]))"
-    rf"|\b(?P<n2>{_N})\+?\s*stars?(?: or (?:more|better|up|above|higher))|\brated (?P<n3>{_N})(?: or (?:more|better|up|above|higher)|\+)"
+    rf"|\b(?P<n2>{_N})\+?\s*stars?(?: or (?:more|better|up|above|higher))|\brated (?P<n3>{_N})(?: or (?:more|"
+    rf"better|up|above|higher)|\+)"
     rf"|\b(?P<n4>\d+(?:[.,]\d+)?)\+\s*{_RATED}"
 )
 _BETWEEN_STARS = re.compile(rf"\b(?:rated )?between\s*(?P<low>{_N})\s*and\s*(?P<high>{_N})\s*{_RATED}")
@@ -84,8 +86,8 @@ def read_numbers(
 def _prices(utterance: Utterance, negative: list[Span], field: str) -> list[Wish]:
     found = []
     for m in utterance.pop_all(_MONEY_RANGE):
-        low, high = sorted((to_number(m["low"]), to_number(m["high"] or m["high2"])))
-        found.append(span_wish(field, low, high, f"for {low:g} to {high:g}", is_negative(negative, m.start())))
+        least, most = sorted((to_number(m["low"]), to_number(m["high"] or m["high2"])))
+        found.append(span_wish(field, least, most, f"for {least:g} to {most:g}", is_negative(negative, m.start())))
     for m in utterance.pop_all(_MONEY):
         amount = to_number(m["n"])
         if m["side"] in {"around", "about"}:
@@ -100,8 +102,8 @@ def _stars(utterance: Utterance, negative: list[Span], field: str, *, bare: bool
     """Ratings; "at least seven" alone is one only where no other field could be meant."""
     found = []
     for m in utterance.pop_all(_BETWEEN_STARS):
-        low, high = sorted((to_number(m["low"]), to_number(m["high"])))
-        found.append(span_wish(field, low, high, f"rated {low:g} to {high:g}", is_negative(negative, m.start())))
+        least, most = sorted((to_number(m["low"]), to_number(m["high"])))
+        found.append(span_wish(field, least, most, f"rated {least:g} to {most:g}", is_negative(negative, m.start())))
     for m in list(_STARS.finditer(utterance.view)):
         said = m["n"]
         if said and not (m["unit"] or re.match(r"(?:rat|with|score)", m[0]) or bare):
@@ -125,8 +127,8 @@ def _named_fields(utterance: Utterance, negative: list[Span], roles: Roles) -> l
             continue
         said = field.replace("_", " ").replace("{", "").replace("}", "")
         for m in utterance.pop_all(patterns.between):
-            low, high = sorted((to_number(m["a"] or m["c"]), to_number(m["b"] or m["d"])))
-            found.append(span_wish(field, low, high, f"{said} {low:g} to {high:g}", is_negative(negative, m.start())))
+            least, most = sorted((to_number(m["a"] or m["c"]), to_number(m["b"] or m["d"])))
+            found.append(span_wish(field, least, most, f"{said} {least:g} to {most:g}", is_negative(negative, m.start())))
         for m in utterance.pop_all(patterns.bounds):
             value = to_number(m["n"] or m["n2"])
             cue = m["less"] or m["less2"] or m["more"] or m["more2"]
@@ -172,11 +174,13 @@ def _field_patterns(fields: tuple[str, ...]) -> list[tuple[str, _Patterns]]:
                         rf"\b{name} (?:of )?(?:between|from) (?P<c>{_N}) (?:and|to) (?P<d>{_N})\b"
                     ),
                     re.compile(
-                        rf"\b(?:(?:with|won|having|has|got) )?(?:(?P<less>{LESS})|(?P<more>{MORE}))\s*(?P<n>{_N})\s*{name}\b|"
+                        rf"\b(?:(?:with|won|having|has|got) )?(?:(?P<less>{LESS})|"
+                        rf"(?P<more>{MORE}))\s*(?P<n>{_N})\s*{name}\b|"
                         rf"\b{name}\s*(?:of )?(?:(?P<less2>{LESS})|(?P<more2>{MORE}))\s*(?P<n2>{_N})\b"
                     ),
                     re.compile(
-                        rf"\b(?:with|without|no|won|winning|has|have|got)\s+(?:an? |some |many |any |the )?(?:(?P<n>{_N}) )?{name}\b|"
+                        rf"\b(?:with|without|no|won|winning|has|have|got)\s+(?:an? |some |many |any |"
+                        rf"the )?(?:(?P<n>{_N}) )?{name}\b|"
                         rf"\b(?:an? )?{name}[\s-](?:winn(?:er|ing)s?|awarded)\b"
                     ),
                     field.endswith("s"),

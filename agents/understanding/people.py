@@ -1,4 +1,4 @@
-"""People in a message ("by Hitchcock", "Bill Murray films"), linked by full, last or misspelt name, or called unknown."""
+"""People in a message ("by Hitchcock", "Bill Murray films"), linked by full, last or misspelt name, or unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken back: "doesn't have to be French", "longer is ok", "drop the comedy part", "horror is fine after all"."""
+"""What is taken back: "doesn't have to be French", "longer is ok", "drop the comedy part", "horror is fine"."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from agents.understanding.vocabulary import Vocabulary
 from tools.titles import plain
 
 _X = r"(?P<x>[\w'\"-]+(?: [\w'-]+){0,4}?)"
-_END = r"(?=\s*(?:$|[.,;!?]|\band\b|\bbut\b|\bthough\b|\banymore\b|\bany more\b|\beither\b|\bthen\b|\bplease\b|\bafter all\b))"
+_END = (
+    r"(?=\s*(?:$|[.,;!?]|\band\b|\bbut\b|\bthough\b|\banymore\b|\bany more\b|\beither\b|\bthen\b|"
+    r"\bplease\b|\bafter all\b))"
+)
 _PART = r"(?:part|bit|requirement|rule|thing|condition|limit|limits|wish|filter|restriction|aspect|stuff)"
 _IT = r"(?:it |they |these |those |that |this )?"
 _NEED_NOT = re.compile(
-    rf"\b{_IT}(?:(?:does ?n'?t|do ?n'?t|does not|do not|no longer|need ?n'?t|need not|not)\s+)(?:really |necessarily |actually |all )?"
+    rf"\b{_IT}(?:(?:does ?n'?t|do ?n'?t|does not|do not|no longer|need ?n'?t|need not|not)\s+)(?:really |"
+    rf"necessarily |actually |all )?"
     rf"(?:(?:have|has|need|needs|got) to be |(?:have|need) to |need |be |necessarily )"
     rf"(?:set |made |just |only |so |that |very |all |a |an |the |about |be )*{_X}{_END}"
 )
@@ -28,13 +32,16 @@ _DROP_PART = re.compile(
 )
 _DROP = re.compile(rf"\b(?:drop|forget|lose|scrap|remove|ignore|never ?mind)(?: about)? (?:the |that |my )?{_X}{_END}")
 _NOT_IMPORTANT = re.compile(
-    rf"\b(?:the )?{_X} (?:part |bit )?(?:is ?n'?t|is not|is no longer|does ?n'?t|no longer) ?(?:so |that |really |very )?"
+    rf"\b(?:the )?{_X} (?:part |bit )?(?:is ?n'?t|is not|is no longer|does ?n'?t|no longer) ?(?:so |that |really |"
+    rf"very )?"
     r"(?:important|necessary|needed|required|a must|matter|matters)\b(?: to me)?(?: any ?more)?"
 )
 _FINE = re.compile(
-    rf"\b(?:i do ?n'?t mind (?:if (?:it'?s|they'?re|it is|they are) )?|(?:it |they |that )?(?:can|may|could|might) (?:also |well |even )*be )"
+    rf"\b(?:i do ?n'?t mind (?:if (?:it'?s|they'?re|it is|they are) )?|(?:it |they |that )?(?:can|may|could|"
+    rf"might) (?:also |well |even )*be )"
     rf"(?:a bit |a little |some |the )?{_X}{_END}|"
-    rf"\b(?P<y>[\w'-]+(?: [\w'-]+){{0,2}}) (?:is|are|would be) (?:also |totally |perfectly )?(?:ok|okay|fine|alright|all right|allowed|acceptable|welcome)\b"
+    rf"\b(?P<y>[\w'-]+(?: [\w'-]+){{0,2}}) (?:is|are|would be) (?:also |totally |perfectly )?(?:ok|okay|fine|"
+    rf"alright|all right|allowed|acceptable|welcome)\b"
     r"(?: (?:too|as well|again|now|after all|by me|with me))?"
 )
 

@@ -1,4 +1,4 @@
-"""Answers to what the last answer asked or offered: "the second", "either", "no idea", "yes, drop it", "no, keep it"."""
+"""Answers to what the last answer asked or offered: "the second", "either", "no idea", "yes, drop it", "no"."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from agents.intent import Act, Intent, Offer, OfferKind
 from agents.understanding.text import same_length_fold
 
 _PAD = r"(?:hmm+,? |oh,? |well,? |um+,? |ok(?:ay)?,? |so,? )*"
-_TAIL = r"(?:,? (?:please|thanks|thank you|then|i think|i guess|i'd say|for me|sounds? (?:good|nice|great)|would be (?:nice|great|good)))*"
+_TAIL = (
+    r"(?:,? (?:please|thanks|thank you|then|i think|i guess|i'd say|for me|sounds? (?:good|nice|great)|"
+    r"would be (?:nice|great|good)))*"
+)
 _YES = re.compile(
-    rf"{_PAD}(?:yes|yeah|yep|yup|sure|ok(?:ay)?|exactly|correct|right|of course|absolutely|please do|go ahead|do (?:it|that|so)|"
+    rf"{_PAD}(?:yes|yeah|yep|yup|sure|ok(?:ay)?|exactly|correct|right|of course|absolutely|please do|go ahead|"
+    rf"do (?:it|that|so)|"
     rf"that'?s (?:it|the one|right|what i meant)|that one|i did|i do|i meant that|fine)"
-    rf"(?:,? (?:please|do (?:it|that)|(?:please )?(?:drop|remove|lose|skip|forget) (?:it|that|them|this)|that'?s (?:it|the one|right|fine)|"
+    rf"(?:,? (?:please|do (?:it|that)|(?:please )?(?:drop|remove|lose|skip|forget) (?:it|that|them|this)|"
+    rf"that'?s (?:it|the one|right|fine)|"
     rf"that one|i did|i do|i meant that|i mean that|go ahead))*{_TAIL}"
 )
 _DROP_IT = re.compile(
@@ -20,28 +25,35 @@ _DROP_IT = re.compile(
 )
 _NO = re.compile(
     rf"{_PAD}(?:no|nope|nah|no way|not (?:that|really|at all)|i did ?n'?t|neither|none(?: of (?:them|those|these))?)"
-    rf"(?:,? (?:(?:please )?keep (?:it|that|them)|(?:leave|do ?n'?t drop) (?:it|that|them)|not that(?: one)?|thanks|thank you|"
+    rf"(?:,? (?:(?:please )?keep (?:it|that|them)|(?:leave|do ?n'?t drop) (?:it|that|them)|not that(?: one)?|"
+    rf"thanks|thank you|"
     rf"it (?:has|needs) to (?:stay|be there)|i (?:did ?n'?t|do ?n'?t)|i want (?:it|that)))*{_TAIL}"
 )
 _KEEP = re.compile(
-    rf"{_PAD}(?:please )?(?:keep (?:it|that|them)|do ?n'?t (?:drop|remove) (?:it|that|them)|leave (?:it|that|them)(?: in)?|"
+    rf"{_PAD}(?:please )?(?:keep (?:it|that|them)|do ?n'?t (?:drop|remove) (?:it|that|them)|leave (?:it|that|"
+    rf"them)(?: in)?|"
     rf"it (?:has|needs) to stay|that (?:has|needs) to stay|i insist)(?: (?:in|though))?{_TAIL}"
 )
 _ORDINAL = {
-    "first": 0, "former": 0, "1st": 0, "one": 0, "1": 0, "second": 1, "latter": 1, "2nd": 1, "two": 1, "2": 1, "other": 1,
+    "first": 0, "former": 0, "1st": 0, "one": 0, "1": 0,
+    "second": 1, "latter": 1, "2nd": 1, "two": 1, "2": 1, "other": 1,
     "third": 2, "3rd": 2, "three": 2, "3": 2, "last": -1,
 }  # fmt: skip
 _WHICH = re.compile(
-    rf"{_PAD}(?:rather |maybe |perhaps |i'?d (?:prefer|like|say|rather have) |i (?:prefer|like|want|take|choose) |let'?s (?:go|say) (?:with |for )?)*"
+    rf"{_PAD}(?:rather |maybe |perhaps |i'?d (?:prefer|like|say|rather have) |i (?:prefer|like|want|take|choose) |"
+    rf"let'?s (?:go|say) (?:with |for )?)*"
     rf"(?:the |number |option |#)?(?P<n>{'|'.join(_ORDINAL)})(?: one| option| choice)?{_TAIL}"
 )
 _EITHER = re.compile(
-    rf"{_PAD}(?:either(?: one| way)?(?: of them| is (?:fine|ok(?:ay)?|good)| works)?|one or the other|any of (?:them|those|the two)){_TAIL}"
+    rf"{_PAD}(?:either(?: one| way)?(?: of them| is (?:fine|ok(?:ay)?|good)| works)?|one or the other|"
+    rf"any of (?:them|those|the two)){_TAIL}"
 )
 _BOTH = re.compile(rf"{_PAD}(?:both|a (?:bit|mix|mixture) of both|both of (?:them|those)){_TAIL}")
 _ANY = re.compile(
-    rf"{_PAD}(?:(?:i )?(?:have )?no (?:idea|preference|clue)|(?:i )?do ?n'?t (?:know|care|mind)|i'?m not sure|not sure|dunno|no matter|"
-    rf"(?:it )?does ?n'?t matter|whatever|anything(?: is fine| goes)?|any(?:thing)? will do|you (?:choose|decide|pick)|up to you|"
+    rf"{_PAD}(?:(?:i )?(?:have )?no (?:idea|preference|clue)|(?:i )?do ?n'?t (?:know|care|mind)|i'?m not sure|"
+    rf"not sure|dunno|no matter|"
+    rf"(?:it )?does ?n'?t matter|whatever|anything(?: is fine| goes)?|any(?:thing)? will do|you (?:choose|decide|"
+    rf"pick)|up to you|"
     rf"surprise me|hard to say|can'?t decide|idk|all the same(?: to me)?)"
     rf"(?:,? (?:really|honestly|you (?:choose|decide|pick)|surprise me|whatever|anything|to me|either))*{_TAIL}"
 )

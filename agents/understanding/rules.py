@@ -291,7 +291,7 @@ class RuleUnderstanding:
         hits.sort(key=lambda hit: hit.span.start)
 
     def _for_children(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        """ "For my six-year-old": the catalogue's value for children, where it has one."""
+        """Take "for my six-year-old": the catalogue's value for children, where it has one."""
         found = []
         for match in utterance.pop_all(_CHILD_AGE):
             meanings = self.vocabulary.lookup("for kids")

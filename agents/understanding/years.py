@@ -38,7 +38,8 @@ _AFTER = re.compile(
     rf"\b(?:made |released |from )?(?:after|later than|newer than|more recent than|post)[\s-]+{_OWN}{_YEAR}\b"
 )
 _SINCE = re.compile(
-    rf"\b(?:since|no (?:older|earlier) than|starting (?:in|from)|not (?:older|earlier) than|not before)\s+{_OWN}{_YEAR}\b|"
+    rf"\b(?:since|no (?:older|earlier) than|starting (?:in|from)|not (?:older|earlier) than|"
+    rf"not before)\s+{_OWN}{_YEAR}\b|"
     rf"\b(?:from\s+)?{_YEAR}\s*(?:\+|onwards?|and (?:later|newer|after|up)|or (?:later|newer)|on\b)"
 )
 _BEFORE = re.compile(
@@ -70,7 +71,8 @@ _LAST_YEARS = re.compile(
     rf"\b(?:from |in |of )?(?:the )?(?:last|past)\s+(?P<n>{NUMBER}\s+)?(?P<unit>years?|decades?)\b"
 )
 _PARTS = {
-    "early": (0, 3), "beginning of": (0, 3), "start of": (0, 3), "mid": (3, 6), "middle": (3, 6), "late": (6, 9), "end of": (6, 9),
+    "early": (0, 3), "beginning of": (0, 3), "start of": (0, 3),
+    "mid": (3, 6), "middle": (3, 6), "late": (6, 9), "end of": (6, 9),
 }  # fmt: skip
 
 
@@ -83,24 +85,34 @@ def read_years(utterance: Utterance, negative: list[Span], field: str, catalogue
         field: the catalogue's year field.
         catalogue: for what "the last ten years" and a bare "20s" refer to.
     """
-    found: list[Wish] = []
     if not re.search(
         rf"\d|years?\b|decade|century|mill|y2k|ties\b|two thousands|{'|'.join(_DECADE_WORDS)}", utterance.low
     ):
-        return found
+        return []
+    return [
+        *_periods(utterance, negative, field, catalogue),
+        *_decades(utterance, negative, field, catalogue),
+        *_single(utterance, negative, field),
+    ]
 
-    def add(start: int, low: float | None, high: float | None, words: str) -> None:
-        found.append(span_wish(field, low, high, words, is_negative(negative, start)))
 
+def _periods(utterance: Utterance, negative: list[Span], field: str, catalogue: Catalogue) -> list[Wish]:
+    found: list[Wish] = []
     newest = catalogue.fields[field].maximum or 0.0
     for m in utterance.pop_all(_LAST_YEARS):
         years = to_number(m["n"] or "1") * (10 if m["unit"].startswith("decade") else 1)
-        add(m.start(), newest - years + 1, None, f"from {newest - years + 1:.0f} on")
+        low = newest - years + 1
+        found.append(span_wish(field, low, None, f"from {low:.0f} on", is_negative(negative, m.start())))
     for m in utterance.pop_all(_CENTURY):
         on = bool(m["since"] or m["this"]) != (is_negative(negative, m.start()))
         found.append(
             span_wish(field, 2000.0, None, "from 2000 on") if on else span_wish(field, None, 1999.0, "up to 1999")
         )
+    return found
+
+
+def _decades(utterance: Utterance, negative: list[Span], field: str, catalogue: Catalogue) -> list[Wish]:
+    found: list[Wish] = []
     for m in utterance.pop_all(_DECADE_SIDE):
         first = _decade(m["first"], field, catalogue)
         low, high = (
@@ -114,6 +126,16 @@ def read_years(utterance: Utterance, negative: list[Span], field: str, catalogue
         found.append(span_wish(field, low, high, words))
     for m in utterance.pop_all(_DECADES):
         found.append(_decade_wish(m, field, catalogue, is_negative(negative, m.start())))
+    return found
+
+
+def _single(utterance: Utterance, negative: list[Span], field: str) -> list[Wish]:
+    """Single years and spans between two."""
+    found: list[Wish] = []
+
+    def add(start: int, low: float | None, high: float | None, words: str) -> None:
+        found.append(span_wish(field, low, high, words, is_negative(negative, start)))
+
     for m in utterance.pop_all(_BETWEEN):
         low, high = sorted((float(m[1]), float(m[2])))
         add(m.start(), low, high, f"from {low:.0f} to {high:.0f}")

@@ -6,7 +6,6 @@ Right of it, in any order: the act unless it is `recommend`, `new` for a new req
 out, `~` only liked), and what else an intent holds, by name.
 """
 
-# ruff: noqa: E501
 FILMS = """
 - a comedy => new +genre:Comedy
 - I want a funny movie => new ~genre:Comedy mood=funny
