@@ -42,7 +42,7 @@ MOODS: tuple[Mood, ...] = (
     Mood(("tense", "tenser", "suspenseful", "suspense", "gripping", "nail-biting", "nail biting", "edge of my seat", "edge-of-your-seat", "edge of your seat", "edge-of-my-seat", "nerve-wracking"),
          ("thriller", "mystery"), ("thriller", "horror"), (), "tense"),
     Mood(("date night", "date-night", "sexy", "passionate", "more romantic", "lovey-dovey", "first date", "swoony"), ("romance",), (), (), "romantic"),
-    Mood(("sad", "sadder", "saddest", "tearjerker", "tear-jerker", "tearjerkers", "moving", "touching", "heartbreaking", "emotional", "tragic", "melancholic",
+    Mood(("sad", "sadder", "saddest", "tearjerker", "tear-jerker", "tearjerkers", "moving", "touching", "heartbreaking", "break my heart", "breaks my heart", "broken heart", "emotional", "tragic", "melancholic",
           "melancholy", "bittersweet", "poignant", "make me cry", "makes me cry", "a good cry", "weepy", "weepie"), ("drama", "romance"), (), ("comedy",), "sad"),
     Mood(("depressing", "heavy", "heavier", "bleak", "bleaker", "gloomy", "grim"), ("drama", "war", "film-noir"), (), ("comedy",), "heavy"),
     Mood(("serious", "more serious", "thoughtful", "thought-provoking", "thought provoking", "deep", "deeper", "intelligent", "smart", "smarter", "clever", "cerebral",

@@ -17,7 +17,7 @@ _QUOTED = re.compile(r'"([^"\x1f]{1,100})"|(?:(?<=\s)|^)\'([^\'\x1f]{2,100})\'(?
 LIKE = re.compile(
     r"\b(?:(?:something|anything|things?|stuff|more|films?|movies?|books?|one|ones|others?|"
     r"much|exactly|kind of|sort of|similar)\s+)*"
-    r"(?:like|similar to|in the (?:style|vein|spirit) of|along the lines of|reminiscent of|reminds me of|comparable to|"
+    r"(?:like|similar to|in the (?:style|vein|spirit|manner|mould|tradition) of|along the lines of|reminiscent of|reminds me of|comparable to|"
     r"close to|a la|as good as|such as|fans? of|based on (?:my love of|liking))\s+(?=\S)"
 )
 LOVED = re.compile(
@@ -34,7 +34,7 @@ _TITLE_WITH_YEAR = re.compile(
 """A year in brackets belongs to the title in front of it: "Jumanji (2017)" is no wish for 2017."""
 CUT = re.compile(
     r"\s*(?:[,;!?\x1f]|\.(?:\s|$)|\s-\s|\bbut\b|\band\b|\bor\b|\bonly\b|\bwith\b|\bfrom\b|"
-    r"\bthat\b|\bwhich\b|\bplease\b|\bthough\b|"
+    r"\bthat\b|\bwhich\b|\bwhere\b|\babout\b|\bset in\b|\bstarring\b|\bfeaturing\b|\bdirected\b|\bplease\b|\bthough\b|"
     r"\bexcept\b|\bwithout\b|\bnot\b|\bjust\b|\bfor\b|\bin the\b|\bmade\b|\bto\b|\bby\b|"
     r"\bbecause\b|\binstead\b|\bmore\b|\bless\b|$)"
 )

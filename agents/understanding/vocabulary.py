@@ -101,7 +101,7 @@ class Vocabulary:
         key = plain(word)
         if len(key) < 5 or key in FILLER or self.knows(key):
             return None
-        slips = 1 if len(key) < 8 else 2
+        slips = 1 if len(key) < 10 else 2
         near = [p for p in self._single if p[0] == key[0] and abs(len(p) - len(key)) <= slips]
         best = process.extractOne(key, near, scorer=OSA.distance, score_cutoff=slips)
         return best[0] if best else None

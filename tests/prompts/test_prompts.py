@@ -18,6 +18,7 @@ from recsys_core.errors import ConfigError
 BODIES = {
     ("explain", 1): "dabf5181a21fda4eb9321300a154c4e5aed95ad19910205ba0ca9b6702ef48f1",
     ("intent", 1): "8a514a720605f2785c953578bd02d49033d3209a8f82b3dca64837146c9ba8f9",
+    ("intent", 2): "62157dcaca4d233e5aa6f448681577b4a4e402b7df0a004e300ce1e3c59af561",
     ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
@@ -25,8 +26,6 @@ BODIES = {
 EVERYDAY = {
     "intent": {"noun": "films", "kinds": ["Mystery", "Comedy"], "message": "something like Fargo"},
     "respond": {"noun": "films", "wish": "funny", "notes": [], "cards": [{"slot": 1, "facts": "Comedy, 1996"}]},
-    "explain": {"noun": "films", "slot": 2, "facts": "Comedy, 1996", "matched": ["Comedy"], "known": 2},
-    "smalltalk": {"noun": "films", "message": "hello"},
 }
 
 ATTACKS = [
@@ -81,7 +80,7 @@ def test_the_beginning_does_not_change_from_turn_to_turn(name):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize(("name", "key"), [("intent", "message"), ("smalltalk", "message"), ("respond", "wish")])
+@pytest.mark.parametrize(("name", "key"), [("intent", "message"), ("respond", "wish")])
 def test_user_text_stays_text(name, key, attack):
     calm = render_messages(name, **EVERYDAY[name])
     struck = render_messages(name, **{**EVERYDAY[name], key: attack})
