@@ -181,7 +181,7 @@ class Comparison:
         return values
 
     def _about(self, aspect: str) -> str:
-        """The answer to one quality: "Alien (117 minutes) is shorter, before Heat (170 minutes)."; empty when unknown."""
+        """The answer to one quality: "Alien (117 minutes) is shorter, before Heat (170 minutes)."; or empty."""
         ranked = self._by_number(aspect)
         if ranked is None:
             return self._by_mood(aspect)

@@ -161,7 +161,15 @@ def _wish_words(state: ConversationState) -> str:
 
 def _without_notes(state: ConversationState) -> ConversationState:
     """The state for the rules' second half of an answer: notes have been said already."""
-    said: dict[str, Any] = {"notes": [], "unlinked": [], "seen": [], "liked": [], "disliked": [], "aside": None, "question": ""}
+    said: dict[str, Any] = {
+        "notes": [],
+        "unlinked": [],
+        "seen": [],
+        "liked": [],
+        "disliked": [],
+        "aside": None,
+        "question": "",
+    }
     intent = state["intent"].model_copy(update=said)
     outcome = state["outcome"].model_copy(update={"closest": "", "cold_start": False})
     return {**state, "intent": intent, "outcome": outcome}

@@ -40,7 +40,8 @@ SWITCH = re.compile(
     r"tonight))?\s*[:,;.-]+\s*(?=[^\s\x1f])|"
     r"\b(?:(?:and |ok(?:ay)?,? )?now )?(?:for |on |to )?(?:a )?(?:change of|changing(?: the)?|different|another|"
     r"new|let'?s change(?: the)?) "
-    r"(?:topic|subject|tack|plan)[\s:,;.!-]*"
+    r"(?:topic|subject|tack|plan)[\s:,;.!-]*|"
+    r"\blet'?s (?:talk|speak) about (?:something|anything) (?:else|different)[\s:,;.!-]*"
 )
 """Leaves the topic; what follows is a new request."""
 _STEPS = r"(?P<n>\d|two|three|four|five|twice|three times)"
@@ -54,7 +55,8 @@ UNDO = re.compile(
     r"at first|first|earlier))?(?: that)?|before(?: that| this)?|"
     r"(?:the )?(?:previous|last|earlier|first|original|old)(?: (?:ones|list|request|one|results|suggestions))?|"
     r"the (?:start|beginning)))?|"
-    r"scratch that|take that back|revert(?: that)?|never ?mind (?:the last (?:one|bit|change))|"
+    r"scratch that|take that back|bring (?:it )?back(?: the (?:previous|last|earlier|old)(?: (?:list|ones|"
+    r"request))?)?|revert(?: that)?|never ?mind (?:the last (?:one|bit|change))|"
     r"(?:back to )(?:the )?(?:previous|first|original|earlier|last) (?:list|ones|request|results|slate|one)|"
     r"back to before(?: that)?|"
     r"(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
@@ -113,6 +115,7 @@ MORE = re.compile(
     r"(?:some )?other (?:ones|options|suggestions|ideas|choices)|others|another (?:one|few|"
     r"batch|list)|next(?: (?:ones|page|batch))?|keep going|different ones|more options|more "
     r"suggestions|"
+    r"i (?:really )?(?:don'?t|do not) (?:like|want|fancy) (?:any|either|most) of (?:these|those|them)|"
     r"(?:i (?:don'?t like|hate) )?none of (?:these|those|them))\b|^[^\w\x1f]*(?:more|another|"
     r"next|no|nope|nah)[^\w\x1f]*$|^[^\w\x1f]*no[^\w\x1f]+not (?:that|this|these|those|it)\b"
 )
@@ -137,7 +140,7 @@ REQUEST = re.compile(
     r"mood for|something)\b"
 )
 REFINE = re.compile(
-    r"^\W*(?:ok(?:ay)?,? |yes,? |no,? |nice,? |great,? |hmm+,? |good,? )*(?:and|but|also|or|"
+    r"^\W*(?:ok(?:ay)?,? |yes,? |no,? |nice,? |great,? |hmm+,? |good,? |actually,? |well,? )*(?:and|add|but|also|or|"
     r"not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|"
     r"since|between|"
     r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"

@@ -20,7 +20,8 @@ _STRONG = re.compile(
     r"versus|vs\.?|"
     r"in comparison(?: to| with)?|compared (?:to|with)|(?:how|in what way) (?:do|does|is|"
     r"are)\b(?=.*\b(?:differ(?:ent)?|compare)\b)|"
-    r"(?:differ|is different|are different)(?: from)?(?=\W*$| each| one)|(?:how|in what way)s? (?:do|does|is|"
+    r"(?:have|has|got) in common|(?:differ|is different|are different)(?: from)?(?=\W*$| each| one)|"
+    r"(?:how|in what way)s? (?:do|does|is|"
     r"are) .{0,60}?\b(?:compare|differ(?:ent)?)\b(?: to| with| from)?)"
 )
 _WHICH = re.compile(

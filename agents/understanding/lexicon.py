@@ -36,6 +36,7 @@ FILLER = NOUNS | frozenset(
     "yup him her he she his they're we're you're i'll we'll you'll didnt havent haven't hasn't wasn't cant wont ive ill seeking sound heard hear "
     "awesome amazing perfect wonderful favorite favourite favorites too two much around exactly definitely certainly absolutely usually sometimes "
     "often mostly anyway pretty seems looking someone somebody everybody everyone anybody anyone bye goodbye chat chatting wait came come "
+    "em born bring back add chooses winner winners "
     "bored boring boredom entertain entertained entertaining entertainment suggestions advice help helps idea choose pick decide "
     "language speaking produced production set shot came come coming released era period years year decade ago".split()
 )

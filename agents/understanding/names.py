@@ -17,7 +17,8 @@ _QUOTED = re.compile(r'"([^"\x1f]{1,100})"|(?:(?<=\s)|^)\'([^\'\x1f]{2,100})\'(?
 LIKE = re.compile(
     r"\b(?:(?:something|anything|things?|stuff|more|films?|movies?|books?|one|ones|others?|"
     r"much|exactly|kind of|sort of|similar)\s+)*"
-    r"(?:like|similar to|in the (?:style|vein|spirit|manner|mould|tradition) of|along the lines of|reminiscent of|reminds me of|comparable to|"
+    r"(?:like|similar to|in the (?:style|vein|spirit|manner|mould|tradition) of|along the lines of|reminiscent of|"
+    r"reminds me of|comparable to|"
     r"close to|a la|as good as|such as|fans? of|based on (?:my love of|liking))\s+(?=\S)"
 )
 LOVED = re.compile(

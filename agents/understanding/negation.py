@@ -9,9 +9,9 @@ from agents.understanding.text import Span
 
 _NEGATOR = re.compile(
     r"\b(?:"
-    r"anything (?:but|except)|everything (?:but|except)|(?:do not|don'?t|dont) (?:want|like|"
-    r"need|show|give|recommend|include|"
-    r"feel like|enjoy|care for)|not (?:a (?:big |huge )?fan of|(?:really )?(?:into|fond of|keen on|big on)|"
+    r"anything (?:but|except)|everything (?:but|except)|(?:do not|don'?t|dont) (?:want|like|need|show|give|recommend|"
+    r"include|feel like|enjoy|care for)(?: (?:to (?:see|watch) )?(?:anything|something)(?: (?:too|so|very|that'?s))*)?|"
+    r"not (?:a (?:big |huge )?fan of|(?:really )?(?:into|fond of|keen on|big on)|"
     r"interested in|in the mood for|crazy about)|can'?t stand|cannot stand|sick of|tired of|"
     r"enough of|other than|rather than|instead of|leave out|except(?: for)?|excluding|without|avoid|minus|nothing|"
     r"neither|never|nor|non|hate|dislike|skip|isn'?t|aren'?t|drop|less|fewer|not|no|cut (?:out )?(?:the|all)|"

@@ -51,9 +51,9 @@ _COUNT = re.compile(
     rf"(?!\s*[-.,]?\d)(?:\s+(?:good |great |nice |more |other |new )*{_COUNT_NOUN}\b)?"
 )
 _COUNT_BARE = re.compile(
-    rf"(?:^\W*|\b(?:for|with|about)\s+)(?P<n>\d{{1,2}}|a couple of|"
+    rf"(?:^\W*|\b(?:for|with|about)\s+)(?:(?:one|two|three|four|five|\d) or )?(?P<n>\d{{1,2}}|a couple of|"
     rf"{'|'.join(list(NUMBER_WORDS)[2:])})\s+(?!hours?|minutes?|mins?|stars?|years?)"
-    rf"(?=(?:[a-z'-]+\s+){{0,2}}(?:{_COUNT_NOUN}|[a-z]+(?:ies|llers|dramas|rns|cals))\b)"
+    rf"(?=(?:[a-z'-]+\s+){{0,2}}(?:{_COUNT_NOUN}|[a-z]*(?:ies|llers|dramas|rns|cals))\b)"
 )
 
 
@@ -128,7 +128,9 @@ def _named_fields(utterance: Utterance, negative: list[Span], roles: Roles) -> l
         said = field.replace("_", " ").replace("{", "").replace("}", "")
         for m in utterance.pop_all(patterns.between):
             least, most = sorted((to_number(m["a"] or m["c"]), to_number(m["b"] or m["d"])))
-            found.append(span_wish(field, least, most, f"{said} {least:g} to {most:g}", is_negative(negative, m.start())))
+            found.append(
+                span_wish(field, least, most, f"{said} {least:g} to {most:g}", is_negative(negative, m.start()))
+            )
         for m in utterance.pop_all(patterns.bounds):
             value = to_number(m["n"] or m["n2"])
             cue = m["less"] or m["less2"] or m["more"] or m["more2"]

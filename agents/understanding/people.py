@@ -184,13 +184,31 @@ class PeopleReader:
             if name in FILLER or self._vocabulary.knows(name):
                 continue
             # "a Jim Carey film": somebody else's last name is no match for a full name
-            first = match["name"].split()[0]
-            whole = first != name and first not in FILLER and not self._vocabulary.knows(first)
-            hit = self._lookup(match["name"], self._roles.people, fuzzy=whole)
-            hit = hit or (None if whole else self._lookup(name, self._roles.makers, fuzzy=False))
+            start = match.start("name")
+            before = re.search(r"([^\W\d_]{2,}) $", utterance.view[:start])
+            if before and utterance.raw[before.start()].isupper() and self._is_name(before[1]):
+                start = before.start()
+            said = utterance.low[start : match.end("name")]
+            whole = said.split()[0] != name and self._is_name(said.split()[0])
+            hit = self._lookup(said, self._roles.people, fuzzy=whole)
+            hit = hit or (None if whole else self._lookup(name, self._roles.makers, fuzzy=len(name) >= 7))
             if hit:
-                utterance.take(match.start("name"), match.end("name"))
-                found.append(self._wish(hit[0], hit[1], is_negative(negative, match.start())))
+                utterance.take(start, match.end("name"))
+                found.append(self._wish(hit[0], hit[1], is_negative(negative, start)))
+        return found
+
+    def _is_name(self, word: str) -> bool:
+        return word not in FILLER and not self._vocabulary.knows(word)
+
+    def leftover(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
+        """Makers whose last name stands in front of a kind ("a Hitchcock thriller"), once the kinds have been read."""
+        found = []
+        for word, span in utterance.words():
+            table = self._last.get(word, {}) if len(word) >= 5 and word not in FILLER else {}
+            name = next((field for field in self._roles.makers if field in table), None)
+            if name and re.match(r"(?:'s)? ?\x1f", utterance.view[span.end :]):
+                utterance.take(span.start, span.end)
+                found.append(self._wish(name, sorted(set(table[name])), is_negative(negative, span.start)))
         return found
 
     def _fields(self, cue: str) -> tuple[str, ...]:

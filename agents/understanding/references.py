@@ -50,7 +50,7 @@ _LISTED = re.compile(
 _WITH_NOUN = re.compile(rf"\b(?:the\s+|your\s+|that\s+)?(?P<o>{_ORDINAL})\s+(?:{_NOUN}|on the list|in the list)\b")
 _BARE = re.compile(rf"\bthe\s+(?P<o>{_ORDINAL})\b{_STOP}")
 _ALL = re.compile(
-    r"\b(?:all(?: of)? (?:of )?(?:them|these|those)|(?:them|these|those) all|every one of "
+    r"\b(?:all(?: of)? (?:of )?(?:them|these|those)|(?:them|these|those|'?em) all|every one of "
     r"(?:them|these)|both(?: of (?:them|these|those))?)\b"
 )
 _IT = re.compile(

@@ -37,6 +37,9 @@ _CHILD_AGE = re.compile(
     + r")[\s-]*(?:and \w+ )?"
     r"(?:years?|yrs?|yo)[\s-]*(?:olds?)?\b(?<!years)(?<!year)"
 )
+_COMPLAINT = re.compile(
+    r"\b(?:is|are|was|looks?|seems?|sounds?|feels?) (?:a (?:bit|little) |way |far |much |just )?(?:too|so)\b"
+)
 _QUESTION = re.compile(r"^\W*(?:what|who|when|where|how|is|are|can|could|do|does|did|will|which)\b")
 
 
@@ -179,6 +182,11 @@ class RuleUnderstanding:
             if scene.slate
             else Pointed()
         )
+        if negative and not pointing:
+            # "not Alien": a card that is ruled out by its title
+            ruled_out = Utterance(" ".join(utterance.raw[span.start : span.end] for span in negative))
+            intent.barred += self._titles.mentioned(ruled_out, [card.item_id for card in scene.slate])
+            self._titles.mentioned(utterance, intent.barred)
         items = list(dict.fromkeys([*named, *pointed.items]))
         if seen and not items and not pointed.vague:
             items = self._titles.after(utterance, re.compile(r"(?:^|\x1f)\s*(?=[^\s\x1f])"), sure=True).items
@@ -196,8 +204,8 @@ class RuleUnderstanding:
 
     def _read_bare_pointer(self, utterance: Utterance, negative: list[Span], intent: Intent, pointed: Pointed) -> None:
         """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""
-        if is_negative(negative, pointed.start):
-            intent.barred = pointed.items
+        if is_negative(negative, pointed.start) or _COMPLAINT.search(utterance.low):
+            intent.barred = list(dict.fromkeys([*intent.barred, *pointed.items]))
         elif "?" in utterance.low or _QUESTION.search(utterance.low) or not _content(utterance):
             intent.act = Act.about
             intent.items = pointed.items
@@ -230,6 +238,7 @@ class RuleUnderstanding:
         in_language = self._languages(utterance, negative)
         people, unknown = self.people.read(utterance, negative)
         hits, moods = self.vocabulary.find(utterance)
+        people += self.people.leftover(utterance, negative)
         self._misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"
         intent.task, task_words = acts.read_task(utterance)

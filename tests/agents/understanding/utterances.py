@@ -137,6 +137,26 @@ FILMS = """
 - I hate horror => new -genre:Horror
 - can't stand musicals => new -genre:Musical
 - wat about a western or a thriler => new +genre:Thriller
+- a hitchcok film => new +director:Alfred_Hitchcock
+- a Hitchcock thriller with Kim Novak => new +genre:Thriller +director:Alfred_Hitchcock +cast:Kim_Novak
+- i dont want anything sad => new ~genre:Comedy
+- two or three good dramas => new +genre:Drama k=3
+- something in French, not from France => new +language:French -country:France
+- I love horror but hate gore => new +genre:Horror -genre:Action|Horror|War
+- a Jim Kurosawa film => new
+- not a fan of Vertigo, rather a comedy => new barred=7 +genre:Comedy
+- I loved Jumanji (2017) => clarify new unlinked=Jumanji_(2017)
+- something like Fargo (1996) from the 80s => new like=1 +year:1980..1989
+- what do Fargo and Psycho have in common? => compare items=1,6
+S the second one is too scary => slots=2 barred=8 -genre:Horror
+S I don't like any of these => more
+S actually, make that a drama => +genre:Drama
+S add some romance => +genre:Romance
+S seen 'em all => seen=1,8,2,7,11 slots=1,2,3,4,5
+S not Vertigo => barred=7
+S bring back the previous list => undo back=1
+S let's talk about something else. A good war film? => new +genre:War
+S made after 1990 => +year:1991..
 S make it newer => +year:1988..
 S something newer => +year:1988..
 S these are too old => +year:1988..
