@@ -165,7 +165,5 @@ def _aspect(text: str, vocabulary: Vocabulary) -> str:
         if said in {"more like", "more of", "earlier today"} or word in {"movies", "films", "items"}:
             continue
         return said
-    for word in re.findall(r"[a-z-]+", text):
-        if vocabulary.mood(word) is not None:
-            return word
-    return ""
+    words = (match[0] for match in re.finditer(r"[a-z-]+", text))
+    return next((word for word in words if vocabulary.mood(word) is not None), "")

@@ -21,9 +21,9 @@ from agents.understanding.replies import read_reply
 from agents.understanding.roles import Roles
 from agents.understanding.scene import Scene
 from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
+from agents.understanding.topics import field_words, task_of, topic_words
 from agents.understanding.vocabulary import Hit, Vocabulary, phrase_for, wishes
 from recsys_core.catalog.catalogue import Catalogue
-from recsys_core.generator.protocol import Task
 from tools.titles import TitleIndex, plain
 
 _COMPARATIVE = re.compile(
@@ -57,7 +57,7 @@ class RuleUnderstanding:
         self.vocabulary = Vocabulary(catalogue, self.roles)
         self._titles = TitleReader(catalogue, titles, self.vocabulary)
         self.people = PeopleReader(catalogue, self.roles, self.vocabulary)
-        self._field_words = _field_words(self.roles)
+        self._field_words = field_words(self.roles)
         self.title_forms = titles.forms
 
     def understand(self, message: str, scene: Scene) -> Intent:
@@ -359,7 +359,7 @@ class RuleUnderstanding:
         off_topic = (
             _QUESTION.search(text) and not intent.wishes and not intent.anchors and not acts.REQUEST.search(text)
         )
-        spoken_of = set(re.findall(r"[^\W_]+", text)) & _topic_words(self.catalogue.item_noun)
+        spoken_of = set(re.findall(r"[^\W_]+", text)) & topic_words(self.catalogue.item_noun)
         if intent.unlinked and not asks and not about_slate:
             # a title or name that isn't there, and nothing else to go by: say so rather than guess
             intent.act = Act.clarify
@@ -374,7 +374,7 @@ class RuleUnderstanding:
 
     def _with_task(self, intent: Intent) -> Intent:
         if intent.task is None and intent.act is Act.recommend and (intent.wishes or intent.anchors or intent.words):
-            intent.task = _task(intent, self.roles)
+            intent.task = task_of(intent, self.roles)
         return intent
 
 
@@ -388,37 +388,7 @@ def _quoted(text: str) -> str:
     return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
-def _task(intent: Intent, roles: Roles) -> Task:
-    if intent.residue or intent.anchors:
-        return Task.query
-    if any(not wish.negative and wish.field in roles.genres for wish in intent.wishes):
-        return Task.category
-    return Task.query if intent.words else Task.for_you
-
-
 def _content(utterance: Utterance) -> list[tuple[str, Span]]:
     return [
         (word, span) for word, span in utterance.words() if word not in FILLER and not word.isdigit() and len(word) > 1
     ]
-
-
-def _topic_words(noun: str) -> set[str]:
-    singular = noun[:-1] if noun.endswith("s") else noun
-    return {noun, singular, "watch", "see", "read", "play", "movie", "movies", "film", "films", "recommend", "suggest"}
-
-
-def _field_words(roles: Roles) -> dict[str, str]:
-    words: dict[str, str] = {}
-    for names, field in (
-        (("country", "countries", "place", "origin"), roles.country),
-        (("language",), roles.language),
-        (("year", "age", "decade", "period", "era", "date"), roles.year),
-        (("length", "duration", "runtime", "time"), roles.duration),
-        (("price", "cost"), roles.price),
-        (("genre", "kind", "category", "type"), roles.genres[0] if roles.genres else None),
-        (("director", "author", "artist"), roles.makers[0] if roles.makers else None),
-        (("actor", "cast"), roles.performers[0] if roles.performers else None),
-    ):
-        if field:
-            words.update(dict.fromkeys(names, field))
-    return words

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents.conversation import ConversationService
-from agents.events import EndEvent
+from agents.events import EndEvent, TokenEvent
 from agents.intent import Act, Intent, OfferKind
+from agents.llm.none import NoChatModel
+from agents.llm.scripted import ScriptedChatModel, ScriptEntry
 from recsys_core.catalog.filters import Condition, ItemFilter
-from tests.agents.conftest import Talk
+from tests.agents.conftest import PlainRecommender, Talk, film_catalogue
 
 
 def ids(end: EndEvent) -> list[str]:
@@ -299,3 +302,24 @@ async def test_adjectives_stand_before_kinds(talk: Talk) -> None:
     text = (await talk.say("five thrillers, dark and tense")).text
     assert "dark, tense thriller film" in text
     assert "from the United States" in (await talk.say("a comedy from the US")).text
+
+
+async def test_the_question_is_asked_behind_the_models_words_too(tmp_path: Path) -> None:
+    said = {"call": "respond", "text": "These are liked by many. [1] comes first. "}
+    llm = ScriptedChatModel([ScriptEntry.model_validate(said)])
+    async with ConversationService(PlainRecommender(film_catalogue()), llm, tmp_path) as service:
+        guest = Talk(service, user_id="nobody")
+        end = await guest.say("recommend me something good")
+        assert "Fargo comes first." in end.text
+        assert end.text.endswith((await understood(guest)).question)
+        assert "".join(event.text for event in guest.events if isinstance(event, TokenEvent)) == end.text
+
+
+async def test_offers_survive_a_restart(tmp_path: Path) -> None:
+    async with ConversationService(PlainRecommender(film_catalogue()), NoChatModel(), tmp_path) as service:
+        guest = Talk(service, user_id="nobody")
+        await guest.say("I'm bored")
+    async with ConversationService(PlainRecommender(film_catalogue()), NoChatModel(), tmp_path) as service:
+        guest.service = service
+        end = await guest.say("the second")
+        assert all("Crime" in card.facts["genre"] for card in end.cards)
