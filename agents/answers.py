@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from agents.cards import join_words, plain_title, sentence, spoken_title
+from agents.cards import join_words, plain_title, sentence, singular, spoken_title
 from agents.intent import Act, Intent
 from agents.state import ConversationState, SlateCard, WorkingRequest
 from agents.understanding.roles import Roles
@@ -45,7 +45,7 @@ def small_talk(state: ConversationState, catalogue: Catalogue, roles: Roles) -> 
     if act is Act.reset:
         return _pick(_RESET, state)
     if act is Act.undo:
-        return "There is nothing to go back to yet."
+        return "There is nothing more to go back to."
     if act is Act.clarify:
         return _which_one(state)
     if act is Act.memory:
@@ -78,12 +78,14 @@ def help_text(catalogue: Catalogue, roles: Roles) -> str:
 def about_items(state: ConversationState) -> str:
     """The answer to "why" and "what is it about"."""
     intent, size = state["intent"], len(state.get("slate", []))
+    unknown = [f"I don't know {_QUOTE.format(plain_title(name))} in this catalogue." for name in intent.unlinked]
     told = list(state["outcome"].recalled)
     told += [state["outcome"].because[item] for item in intent.items if item in state["outcome"].because]
     slots = {card.slot for card in state.get("slate", [])}
     missing = [slot for slot in intent.slots if slot not in slots]
     if missing:
         told.append(_no_such_slot(missing, size))
+    told = [*unknown, *told, *([intent.question] if intent.question else [])]
     return " ".join(told) or "I have no list on the table yet; tell me what you feel like first."
 
 
@@ -95,8 +97,9 @@ def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles, *
     """The answer that goes with a slate; without its opening sentence when something has been said already."""
     cards, outcome = state["slate"], state["outcome"]
     parts = list(opening_notes(state, catalogue))
+    question = state["intent"].question
     if not cards:
-        return " ".join([*parts, outcome.closest]).strip()
+        return " ".join([*parts, outcome.closest, question]).strip()
     if outcome.closest:
         parts.append(outcome.closest)
     if opening:
@@ -104,6 +107,7 @@ def slate_answer(state: ConversationState, catalogue: Catalogue, roles: Roles, *
     parts.append(_first_card(cards[0], catalogue, roles))
     if len(cards) > 1:
         parts.append(_second_card(cards[1 : min(len(cards), 4)], state, catalogue, roles))
+    parts.append(question)
     return " ".join(part for part in parts if part)
 
 
@@ -111,7 +115,8 @@ def opening_notes(state: ConversationState, catalogue: Catalogue) -> list[str]:
     """What has to be said before the list: unknown names, assumptions, noted opinions, a cold start."""
     intent, outcome = state["intent"], state["outcome"]
     titles = {item: spoken_title(catalogue.get(item).title) for item in [*intent.seen, *intent.liked, *intent.disliked]}
-    notes = [f"I don't know {_QUOTE.format(plain_title(name))} in this catalogue." for name in intent.unlinked]
+    notes = [outcome.because[item] for item in intent.items if intent.aside and item in outcome.because]
+    notes += [f"I don't know {_QUOTE.format(plain_title(name))} in this catalogue." for name in intent.unlinked]
     notes += [*intent.notes, *outcome.recalled]
     if intent.seen:
         notes.append(
@@ -130,7 +135,7 @@ def opening_notes(state: ConversationState, catalogue: Catalogue) -> list[str]:
 def opening_line(state: ConversationState, catalogue: Catalogue, roles: Roles) -> str:
     """The sentence that says what the list is: "Here are five funny films from the 1990s."."""
     count, request = len(state["slate"]), state["request"]
-    noun = catalogue.item_noun if count != 1 else catalogue.item_noun.removesuffix("s")
+    noun = catalogue.item_noun if count != 1 else singular(catalogue.item_noun)
     number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
     before, after = _described(request, catalogue, roles, state["message"] if state["intent"].fresh else request.words)
     what = " ".join([number, *before, noun]) + after
@@ -142,19 +147,23 @@ def opening_line(state: ConversationState, catalogue: Catalogue, roles: Roles) -
 
 def _described(request: WorkingRequest, catalogue: Catalogue, roles: Roles, asked: str) -> tuple[list[str], str]:
     """The request around its noun: (["funny", "French"], " in the vein of Fargo, from the 1990s, no horror")."""
-    before: list[str] = []
+    moods: list[str] = []
+    kinds: list[str] = []
     after: list[str] = []
     for wish in request.wishes:
         kind = not wish.negative and not wish.is_range and wish.field in roles.genres
         if kind and len(wish.words.split()) <= 3 and wish.words.split()[0].lower() not in _PREPOSITIONS:
-            before.append(wish.words if wish.words[:1].islower() else wish.words.lower())
+            # "five dark thriller films": how it feels comes before what it is, whichever was said first
+            (kinds if wish.hard else moods).append(wish.words.lower())
         else:
             after.append(wish.words.lower() if wish.field in roles.genres else wish.words)
+    feelings = [f"{word}," for word in list(dict.fromkeys(moods))[:-1]] + list(dict.fromkeys(moods))[-1:]
+    before = list(dict.fromkeys([*feelings, *kinds]))
     after += _occasion(request, asked, said=bool(before or after or request.anchors))
     like = [spoken_title(catalogue.get(i).title) for i in request.anchors[:3]]
     vein = f" in the vein of {join_words(like)}" if like else ""
     details = list(dict.fromkeys(after))
-    return list(dict.fromkeys(before)), vein + (
+    return before, vein + (
         (", " if vein or details[0].startswith("no ") else " ") + ", ".join(details)
         if details
         else ""
@@ -209,7 +218,8 @@ def _which_one(state: ConversationState) -> str:
     size = len(state.get("slate", []))
     if state["intent"].unlinked:
         unknown = join_words([_QUOTE.format(plain_title(name)) for name in state["intent"].unlinked], "or")
-        return f"I don't know {unknown} in this catalogue. Check the spelling, or name another title, a kind or a mood."
+        then = state["intent"].question or "Check the spelling, or name another title, a kind or a mood."
+        return f"I don't know {unknown} in this catalogue. {then}"
     if size == 0:
         return "I have no list on the table yet; tell me what you feel like first."
     slots = [slot for slot in state["intent"].slots if not 1 <= slot <= size]

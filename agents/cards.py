@@ -93,6 +93,16 @@ def join_words(words: list[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def singular(noun: str) -> str:
+    """One of what a plural noun names: film, story, dish, series."""
+    for ending, one in (("series", "series"), ("species", "species"), ("ovies", "ovie"), ("ies", "y")):
+        if noun.endswith(ending) and len(noun) > len(ending) - 1:
+            return noun.removesuffix(ending) + one
+    if noun.endswith(("ches", "shes", "xes", "sses", "zes")):
+        return noun[:-2]
+    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
+
+
 def sentence(text: str) -> str:
     """With a capital in front and a full stop behind."""
     text = text.strip()

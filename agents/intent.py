@@ -37,6 +37,19 @@ class Act(StrEnum):
     """Asks what is remembered of them, or takes some of it back."""
 
 
+class OfferKind(StrEnum):
+    """What an offer is about."""
+
+    choice = "choice"
+    """One of the answers to a question about taste."""
+    meant = "meant"
+    """What an unknown name may have meant."""
+    drop = "drop"
+    """Wishes whose dropping would bring more."""
+    dropped = "dropped"
+    """Wishes that were dropped because nothing fitted."""
+
+
 class Wish(BaseModel):
     """One condition or preference on one field of the catalogue."""
 
@@ -73,6 +86,21 @@ class Wish(BaseModel):
         if kind == "flag":
             return Condition(field=self.field, op="eq", value=self.values[0] == "true")
         return Condition(field=self.field, op="in", value=list(self.values))
+
+
+class Offer(BaseModel):
+    """Something that an answer put to the user; "yes", "the second" or "keep it" speaks of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: OfferKind
+    """What taking it means."""
+    words: str
+    """How it is said back."""
+    wishes: list[Wish] = Field(default_factory=list)
+    """Wishes that are added (choice, meant), or that are or were to be dropped (drop, dropped)."""
+    items: list[str] = Field(default_factory=list)
+    """Item ids that were meant."""
 
 
 class Intent(BaseModel):
@@ -128,3 +156,15 @@ class Intent(BaseModel):
     """What the user said for good once and takes back ("forget that I said no horror"); signs don't matter."""
     forget_all: bool = False
     """Everything that the user said for good is taken back."""
+    aspect: str = ""
+    """Quality that a comparison asks about, as said ("shorter", "funnier"); empty for the whole picture."""
+    aside: Act | None = None
+    """A question about items (`items`, `slots`) asked in the same breath as a request: why, about or compare."""
+    back: int = 0
+    """How many requests to go back before anything else is done."""
+    released: list[Wish] = Field(default_factory=list)
+    """Of the dropped fields, the wishes meant ("drop the comedy part"); a field without one is dropped whole."""
+    kept: list[Wish] = Field(default_factory=list)
+    """Wishes that the user insists on: never offered for dropping."""
+    offers: list[Offer] = Field(default_factory=list)
+    """What the answer puts to the user, in order, for the next message to take up."""

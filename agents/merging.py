@@ -40,7 +40,7 @@ def merge(
             seen=seen,
             k=intent.k,
         )
-    wishes = [wish for wish in before.wishes if wish.field not in intent.dropped]
+    wishes, gone = release(before.wishes, intent)
     # who named an item as an example knows it: it isn't recommended when another example takes its place
     replaced = before.anchors if intent.anchors else []
     exclude = _together(before.exclude, [*intent.barred, *replaced, *(shown if intent.more else [])])
@@ -51,14 +51,72 @@ def merge(
         update={
             "task": intent.task or before.task,
             "wishes": wishes[-MAX_WISHES:],
-            "words": _join_words(before.words, intent.words),
+            "words": _join_words(_without_words(before.words, gone), intent.words),
             "anchors": _without(intent.anchors or before.anchors, set(intent.disliked)),
             "exclude": [item for item in exclude if item not in intent.anchors],
             "avoid": _together(before.avoid, intent.disliked)[-200:],
             "seen": seen,
             "k": intent.k or before.k,
+            "kept": [wish for wish in [*before.kept, *intent.kept] if wish in wishes],
         }
     )
+
+
+def release(wishes: list[Wish], intent: Intent) -> tuple[list[Wish], list[str]]:
+    """The wishes without those taken back, and the words of what went.
+
+    A dropped field goes whole, unless released wishes say which of its values or which end of its range is meant.
+    """
+    left: list[Wish] = []
+    gone: list[str] = []
+    for wish in wishes:
+        meant = [released for released in intent.released if released.field == wish.field]
+        remains: Wish | None = wish
+        if wish.field in intent.dropped and not meant:
+            remains = None
+        for released in meant:
+            remains = _released(remains, released) if remains is not None else None
+        if remains != wish:
+            gone.append(wish.words)
+        if remains is not None:
+            left.append(remains)
+    return left, gone
+
+
+def _released(wish: Wish, released: Wish) -> Wish | None:
+    """A wish without what is taken back; None when nothing is left of it."""
+    if wish.is_range or released.is_range:
+        if not (wish.is_range and released.is_range):
+            return wish
+        low = None if released.low is not None else wish.low
+        high = None if released.high is not None else wish.high
+        if (low, high) == (wish.low, wish.high):
+            return wish
+        if low is None and high is None:
+            return None
+        edge = f"at least {low:g}" if low is not None else f"at most {high:g}"
+        return wish.model_copy(update={"low": low, "high": high, "words": f"{wish.field.replace('_', ' ')} {edge}"})
+    if released.negative != wish.negative:
+        return wish
+    values = [value for value in wish.values if value not in released.values]
+    if not values:
+        return None
+    if len(values) == len(wish.values):
+        return wish
+    prefix = next(
+        (
+            p
+            for p in ("not from ", "from ", "not in ", "in ", "not by ", "by ", "with ", "no ")
+            if wish.words.startswith(p)
+        ),
+        "",
+    )
+    return wish.model_copy(update={"values": values, "words": prefix + " or ".join(values)})
+
+
+def _without_words(words: str, gone: list[str]) -> str:
+    out = {word for said in gone for word in said.split()}
+    return " ".join(word for word in words.split() if word not in out)
 
 
 def prune(request: WorkingRequest, catalogue_ids: Container[str], fields: Container[str]) -> WorkingRequest:
@@ -66,6 +124,7 @@ def prune(request: WorkingRequest, catalogue_ids: Container[str], fields: Contai
     return request.model_copy(
         update={
             "wishes": [wish for wish in request.wishes if wish.field in fields],
+            "kept": [wish for wish in request.kept if wish.field in fields],
             **{
                 name: [item_id for item_id in getattr(request, name) if item_id in catalogue_ids]
                 for name in ("anchors", "exclude", "avoid", "seen")

@@ -62,7 +62,9 @@ def refine(intent: Intent, reply: IntentReply, message: str, rules: RuleUndersta
         item_id = rules.catalogue.ids[best.index] if best is not None and best.confidence >= SURE else None
         if item_id and item_id not in anchors and f" {plain(name)} " in said and not rules.vocabulary.knows(name):
             anchors.append(item_id)
-    return intent.model_copy(update={"wishes": wishes, "anchors": anchors[:20]})
+    mood = rules.vocabulary.mood(reply.mood) if reply.mood and not intent.mood else None
+    named = mood.words if mood is not None and not mood.topic else intent.mood
+    return intent.model_copy(update={"wishes": wishes, "anchors": anchors[:20], "mood": named})
 
 
 def _wishes(phrase: str, negative: bool, message: str, rules: RuleUnderstanding) -> list[Wish]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents.intent import Wish
 from agents.state import WorkingRequest
 from agents.understanding.roles import Roles
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import Condition, ItemFilter, Rule
+from recsys_core.generator.protocol import Task
 from tools.recommend import RecommendArguments
 
 
@@ -104,11 +108,11 @@ def best_relaxation(
 ) -> Relaxation | None:
     """The wish whose dropping frees most; where no single one frees anything, the oldest few that do.
 
-    What the user ruled out and what the page's filter says is never offered for dropping.
+    What the user ruled out or insisted on and what the page's filter says is never offered for dropping.
     """
-    droppable = [wish for wish in request.wishes if wish.hard and not wish.negative]
-    allowed = [Relaxation((wish,), _count(request, (wish,), page_filter, excluded, catalogue)) for wish in droppable]
-    best = max(allowed, key=lambda r: r.count, default=None)
+    droppable = [wish for wish in request.wishes if wish.hard and not wish.negative and wish not in request.kept]
+    single = [Relaxation((wish,), _count(request, (wish,), page_filter, excluded, catalogue)) for wish in droppable]
+    best = max(single, key=lambda r: r.count, default=None)
     if best is not None and best.count > 0:
         return best
     for size in range(2, len(droppable) + 1):
@@ -125,9 +129,26 @@ def without(request: WorkingRequest, wishes: tuple[Wish, ...]) -> WorkingRequest
     return request.model_copy(update={"wishes": [wish for wish in request.wishes if wish not in wishes]})
 
 
+def says_something(request: WorkingRequest) -> bool:
+    """Whether a request asks for anything in particular."""
+    asks = any(not wish.negative for wish in request.wishes)
+    occasion = request.task not in {Task.for_you, Task.query, Task.category}
+    return asks or occasion or bool(request.words or request.anchors)
+
+
 def satisfies(wish: Wish, item_id: str, catalogue: Catalogue) -> bool:
     """True when an item has what the wish names (its sign left aside)."""
     return bool(_condition(wish, catalogue).mask(catalogue)[catalogue.index(item_id)])
+
+
+def allowed(
+    request: WorkingRequest, page_filter: ItemFilter | None, excluded: list[str], catalogue: Catalogue
+) -> NDArray[np.bool_]:
+    """What a request may bring, bool[n_items]."""
+    rule = rule_of(request.wishes, page_filter, catalogue)
+    mask = (catalogue.offered if rule is None else rule.mask(catalogue)).copy()
+    mask[catalogue.indices(excluded)] = False
+    return mask
 
 
 def _count(
@@ -137,10 +158,7 @@ def _count(
     excluded: list[str],
     catalogue: Catalogue,
 ) -> int:
-    rule = rule_of(without(request, dropped).wishes, page_filter, catalogue)
-    mask = (catalogue.offered if rule is None else rule.mask(catalogue)).copy()
-    mask[catalogue.indices(excluded)] = False
-    return int(mask.sum())
+    return int(allowed(without(request, dropped), page_filter, excluded, catalogue).sum())
 
 
 def _condition(wish: Wish, catalogue: Catalogue) -> Condition:

@@ -58,6 +58,8 @@ class WorkingRequest(BaseModel):
     """How many items the user asked for; None leaves it to the page."""
     fact_turns: list[int] = Field(default_factory=list)
     """Turns of this thread that changed what is remembered for good, so that "undo" takes it back."""
+    kept: list[Wish] = Field(default_factory=list)
+    """Wishes that the user insisted on; never dropped to find more."""
 
 
 class StepRecord(BaseModel):

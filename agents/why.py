@@ -8,6 +8,7 @@ from agents.cards import facts_of, join_words, sentence, shared_values, spoken_t
 from agents.intent import Wish
 from agents.state import Fact, WorkingRequest
 from agents.understanding.roles import Roles
+from agents.understanding.vocabulary import with_article
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.items import Item
 from tools.recommend import Because
@@ -84,7 +85,9 @@ def told_fact(name: str, value: Fact, roles: Roles) -> str:
     if name in roles.performers:
         return f"with {said}"
     if name == roles.country:
-        return f"from {said}"
+        return f"from {join_words([with_article(str(v)) for v in (value if isinstance(value, list) else [value])])}"
+    if name == roles.language:
+        return f"in {said}"
     if name == roles.duration:
         return f"{said} minutes"
     if name in roles.genres or name == roles.year:

@@ -29,7 +29,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.understanding.lexicon import MOODS
+from agents.understanding.moods import MOODS
 from agents.understood import NamedItem, Understood
 from eval.grounding import plain
 from eval.labels import Bound, IntentLabel, accepts_bound, flat, number

@@ -50,6 +50,7 @@ _ARTICLES = frozenset(
 )
 _TRAILING_ARTICLE = re.compile(r"^(?P<rest>.+), (?P<article>[^\W\d_]{1,3}['’]?)$")
 _YEAR = re.compile(r"\s*\((?P<year>1[89]\d\d|20\d\d)\)\s*$")
+_TAIL_YEAR = re.compile(r"[\s(]+(1[89]\d\d|20\d\d)\)?$")
 _ALIAS = re.compile(r"\s*\((?P<alias>[^()]{2,})\)\s*")
 SURE = 0.9
 """From this confidence on a link may be used without asking."""
@@ -158,6 +159,12 @@ class TitleIndex:
                     return self._match(self._pick(items, year), confidence)
         return None
 
+    def named(self, text: str) -> TitleMatch | None:
+        """The item whose title this is to the letter, a year behind it allowed; None for anything only near."""
+        cleaned = text.strip().strip("\"'“”‘’«»").strip()
+        tail = _TAIL_YEAR.search(cleaned)
+        return self.exact(cleaned) or (self.exact(cleaned[: tail.start()], int(tail[1])) if tail else None)
+
     def link(self, text: str, limit: int = 5) -> list[TitleMatch]:
         """Items that a text may name, most certain first.
 
@@ -166,7 +173,7 @@ class TitleIndex:
             limit: how many at most.
         """
         cleaned = text.strip().strip("\"'“”‘’«»").strip()
-        tail = re.search(r"[\s(]+(1[89]\d\d|20\d\d)\)?$", cleaned)
+        tail = _TAIL_YEAR.search(cleaned)
         year = int(tail[1]) if tail else None
         found: dict[int, TitleMatch] = {}
         for candidate, wanted in ((cleaned, None), (cleaned[: tail.start()] if tail else "", year)):

@@ -12,6 +12,7 @@ from agents.events import SlateEvent
 from agents.intent import Act
 from agents.measured import measured_text, variants
 from agents.merging import prune
+from agents.nodes.compare import compared
 from agents.nodes.recommend import tool_arguments
 from agents.nodes.step import emit, step
 from agents.request import satisfies
@@ -32,8 +33,9 @@ WEIGHS_IN = 0.02
 async def explain(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     """Give reasons; the final slate goes out with them."""
     intent = state["intent"]
-    if intent.act in {Act.why, Act.about}:
+    if intent.act in {Act.why, Act.about, Act.compare}:
         return await _about_items(state, context)
+    aside = await _beside(state, context)
     args = tool_arguments(state["request"], state, context)
     tools = context.tools(state["user_id"])
     deadline = time.perf_counter() + context.config.evidence_ms / 1000
@@ -46,7 +48,17 @@ async def explain(state: ConversationState, context: AgentContext) -> tuple[dict
             measured += 1
         cards.append(card)
     emit(SlateEvent(cards=cards, final=True, note=state["outcome"].closest))
-    return {"slate": cards}, f"{measured} of {len(cards)} measured"
+    return {"slate": cards, **aside}, f"{measured} of {len(cards)} measured"
+
+
+async def _beside(state: ConversationState, context: AgentContext) -> dict[str, Any]:
+    """The answer to a question asked beside a request; it is about the request before."""
+    intent, earlier = state["intent"], state.get("earlier_requests", [])
+    if intent.aside is None:
+        return {}
+    before = earlier[-1] if earlier else WorkingRequest()
+    asked = intent.model_copy(update={"act": intent.aside})
+    return (await _about_items({**state, "intent": asked, "request": before}, context))[0]
 
 
 async def _about_items(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
@@ -54,6 +66,9 @@ async def _about_items(state: ConversationState, context: AgentContext) -> tuple
     tools = context.tools(state["user_id"])
     # it is older than this turn, and what it names may be gone
     request = prune(state.get("request") or WorkingRequest(), context.catalogue, context.catalogue.fields)
+    if state["intent"].act is Act.compare:
+        because = compared(state, request, context)
+        return {"outcome": state["outcome"].model_copy(update={"because": because})}, "compared"
     for item_id in state["intent"].items[:3]:
         item = registry.invoke("item_details", ItemArguments(item_id=item_id), Item, tools)
         if state["intent"].act is Act.about:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agents.cards import join_words, make_cards
+from agents.cards import join_words, make_cards, singular
 from agents.context import AgentContext
 from agents.effective import Standing, sentences, standing
 from agents.events import SlateEvent
+from agents.intent import Intent, Offer, OfferKind
 from agents.nodes.step import emit, step
-from agents.request import Relaxation, arguments_of, best_relaxation, without
+from agents.request import Relaxation, arguments_of, best_relaxation, says_something, without
 from agents.state import ConversationState, Outcome, SlateCard, WorkingRequest
 from recsys_core.catalog.filters import ItemFilter
 from tools import registry
@@ -23,15 +24,20 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
     request = state["request"]
     held = standing_of(request, state, context)
     outcome = state["outcome"].model_copy(update={"relaxed": [], "closest": "", "slate_changed": True})
+    intent = _without_drop_offers(state["intent"])
     args = tool_arguments(request, state, context)
     result = await _call(args, state["user_id"], context)
     if not result.items or (result.exhausted and result.allowed < args.k):
         # which wish is in the way is counted in the catalogue, not guessed
         relaxation = await asyncio.to_thread(best_relaxation, request, held.rule, args.exclude, context.catalogue)
+        if result.items and relaxation is not None and not says_something(without(request, relaxation.wishes)):
+            # without its only wish a request would be no request
+            relaxation = None
         if not result.items and relaxation is not None:
             request = without(request, relaxation.wishes)
             result = await _call(tool_arguments(request, state, context), state["user_id"], context)
             outcome = outcome.model_copy(update={"relaxed": [wish.words for wish in relaxation.wishes]})
+        intent = _offering(intent, relaxation, len(result.items), dropped=bool(outcome.relaxed))
         outcome = outcome.model_copy(update={"closest": _closest(result, relaxation, outcome, context)})
     cards = make_cards(result.items, request, context.catalogue, context.understanding.roles)
     outcome = outcome.model_copy(
@@ -47,7 +53,7 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
     emit(SlateEvent(cards=cards, final=False, note=outcome.closest))
     shown = list(dict.fromkeys([*state.get("shown", []), *(card.item_id for card in cards)]))
     changes = {"slate": cards, "shown": shown, "outcome": outcome, "told_facts": told}
-    changes["request"] = _with_relaxation(state, request)
+    changes |= {"request": _with_relaxation(state, request), "intent": intent}
     detail = f"{len(cards)} of {result.allowed} allowed"
     return changes, detail + (f"; dropped {join_words(outcome.relaxed)}" if outcome.relaxed else "")
 
@@ -106,19 +112,34 @@ def _with_relaxation(state: ConversationState, request: WorkingRequest) -> Worki
     return request if request.wishes != state["request"].wishes else state["request"]
 
 
+def _without_drop_offers(intent: Intent) -> Intent:
+    """The intent before this node made offers; it may run twice in a turn."""
+    offers = [offer for offer in intent.offers if offer.kind not in {OfferKind.drop, OfferKind.dropped}]
+    return intent.model_copy(update={"offers": offers})
+
+
+def _offering(intent: Intent, relaxation: Relaxation | None, found: int, *, dropped: bool) -> Intent:
+    """The intent with what the next message may say "drop it" or "keep it" to, unless something else was asked."""
+    if relaxation is None or intent.offers or (not dropped and relaxation.count <= found):
+        return intent
+    words = _quoted([wish.words for wish in relaxation.wishes])
+    kind = OfferKind.dropped if dropped else OfferKind.drop
+    return intent.model_copy(update={"offers": [Offer(kind=kind, words=words, wishes=list(relaxation.wishes))]})
+
+
 def _closest(result: RecommendResult, relaxation: Relaxation | None, outcome: Outcome, context: AgentContext) -> str:
     noun = context.catalogue.item_noun
     if outcome.relaxed:
-        return f"Nothing fits all of that, so I dropped {_quoted(outcome.relaxed)}."
+        say = f"say {_quoted(['keep it'])} if it must stay"
+        return f"Nothing fits all of that, so I dropped {_quoted(outcome.relaxed)}; {say}."
     if not result.items:
         return f"No {noun} fit all of that; try a wider filter or say {_quoted(['start over'])}."
     count = len(result.items)
-    found = (
-        f"Only {count} {noun} fit all of that" if count != 1 else f"Only 1 {noun.removesuffix('s')} fits all of that"
-    )
+    found = f"Only {count} {noun} fit all of that" if count != 1 else f"Only 1 {singular(noun)} fits all of that"
     if relaxation is None or relaxation.count <= count:
         return f"{found}."
-    return f"{found}; without {_quoted([w.words for w in relaxation.wishes])} it would be {relaxation.count}."
+    without_it = f"without {_quoted([w.words for w in relaxation.wishes])} it would be {relaxation.count}"
+    return f"{found}; {without_it}: say {_quoted(['drop it'])} if it may go."
 
 
 def _quoted(words: list[str]) -> str:

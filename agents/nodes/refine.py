@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.context import AgentContext
 from agents.llm.protocol import LLMError, TurnBudget
-from agents.llm.schemas import IntentReply
+from agents.llm.schemas import intent_schema
 from agents.merging import merge
 from agents.nodes.step import step
 from agents.refining import kinds_of, worth_a_second_reading
@@ -28,20 +28,19 @@ async def refine(state: ConversationState, context: AgentContext) -> tuple[dict[
     if not context.llm.available:
         return {"outcome": outcome}, "no language model"
     request = state["request"]
-    messages = render_messages(
-        "intent",
-        noun=context.catalogue.item_noun,
-        kinds=kinds_of(context.catalogue, context.understanding.roles),
-        message=state["message"],
-    )
+    kinds = kinds_of(context.catalogue, context.understanding.roles)
+    messages = render_messages("intent", noun=context.catalogue.item_noun, kinds=kinds, message=state["message"])
     try:
+        # the schema lets the model want only kinds that there are
         reply = await context.llm.complete_json(
-            messages, IntentReply, budget=_share(context), max_tokens=120, name="intent"
+            messages, intent_schema(kinds), budget=_share(context), max_tokens=120, name="intent"
         )
     except LLMError as error:
         reason = f"the language model could not read the message ({error.kind}); rules did"
         return {"outcome": outcome.model_copy(update={"degraded_reason": reason})}, error.kind
-    finer = refine_intent(intent, reply, state["message"], context.understanding, context.titles)
+    finer = refine_intent(
+        intent, reply.grounded(state["message"]), state["message"], context.understanding, context.titles
+    )
     if finer == intent:
         return {"outcome": outcome}, "nothing to add"
     # the request is built again from the one before this turn, so nothing is merged twice

@@ -63,7 +63,7 @@ def _detail(outcome: Outcome, dropped: list[str]) -> str:
 
 def _by_rules(state: ConversationState, context: AgentContext) -> str:
     catalogue, roles, intent = context.catalogue, context.understanding.roles, state["intent"]
-    if intent.act in {Act.why, Act.about}:
+    if intent.act in {Act.why, Act.about, Act.compare}:
         return finish(intent, about_items(state))
     if intent.act in _WITH_SLATE and state["outcome"].slate_changed:
         return finish(intent, slate_answer(state, catalogue, roles))
@@ -130,6 +130,8 @@ async def _by_model(state: ConversationState, context: AgentContext, dropped: li
         rules = slate_answer(_without_notes(state), context.catalogue, context.understanding.roles, opening=False)
         said.append(_stream_out(rules, said))
         failure = failure or "nothing the language model wrote could be checked against the facts; rules answered"
+    if state["intent"].question:
+        said.append(_stream_out(state["intent"].question, said))
     name = context.llm.name if written else "none"
     reason = failure or outcome.degraded_reason
     return "".join(said), outcome.model_copy(update={"llm": name, "degraded_reason": reason})
@@ -205,7 +207,16 @@ def _wish_words(state: ConversationState) -> str:
 
 def _without_notes(state: ConversationState) -> ConversationState:
     """The state for the rules' second half of an answer: notes have been said already."""
-    intent = state["intent"].model_copy(update={"notes": [], "unlinked": [], "seen": [], "liked": [], "disliked": []})
+    said: dict[str, Any] = {
+        "notes": [],
+        "unlinked": [],
+        "seen": [],
+        "liked": [],
+        "disliked": [],
+        "aside": None,
+        "question": "",
+    }
+    intent = state["intent"].model_copy(update=said)
     outcome = state["outcome"].model_copy(update={"closest": "", "cold_start": False, "recalled": []})
     return {**state, "intent": intent, "outcome": outcome}
 

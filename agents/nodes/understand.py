@@ -6,9 +6,12 @@ from typing import Any
 
 from agents.context import AgentContext
 from agents.intent import Act, Intent
+from agents.linking import suggest
 from agents.merging import merge, prune
 from agents.nodes.step import step
+from agents.question import best_question, may_ask, too_open
 from agents.remembering import remember
+from agents.request import allowed
 from agents.state import ConversationState, WorkingRequest
 from agents.understanding.scene import Scene
 
@@ -19,9 +22,17 @@ async def understand(state: ConversationState, context: AgentContext) -> tuple[d
     catalogue = context.catalogue
     scene = scene_of(state, context)
     intent = context.understanding.understand(state["message"], scene)
+    refused = (
+        scene.previous is not None and bool(scene.previous.question) and scene.previous.unlinked == intent.unlinked
+    )
+    if not refused:
+        intent = await suggest(intent, state["user_id"], context)
     remembered = remember(state, scene, intent, context)
     changes = remembered.into(apply(state, scene, intent, context), state, scene)
-    if intent.items and intent.items[0] in catalogue:
+    changes["intent"] = intent = _with_question(intent, changes, scene, state, context)
+    if intent.act is Act.compare:
+        changes["focus"] = ""
+    elif intent.items and intent.items[0] in catalogue:
         changes["focus"] = intent.items[0]
     elif len(intent.anchors) == 1 and intent.anchors[0] in {card.item_id for card in scene.slate}:
         changes["focus"] = intent.anchors[0]
@@ -38,6 +49,7 @@ def scene_of(state: ConversationState, context: AgentContext) -> Scene:
         slate=[card for card in state.get("slate", []) if card.item_id in catalogue],
         focus=state.get("focus", "") if state.get("focus", "") in catalogue else "",
         request=prune(request, catalogue, catalogue.fields) if request is not None else None,
+        previous=known_intent(state.get("intent"), context),
     )
 
 
@@ -54,13 +66,53 @@ def apply(state: ConversationState, scene: Scene, intent: Intent, context: Agent
     if intent.act is not Act.recommend:
         return {"intent": intent}
     _note_opinions(state, intent, context)
-    request = merge(scene.request, intent, state.get("shown", []), state["message"], context.understanding.roles)
+    before = scene.request
+    if intent.back and earlier:
+        before = prune(_earlier(earlier, intent.back), context.catalogue, context.catalogue.fields)
+        earlier = earlier[: -intent.back]
+    request = merge(before, intent, state.get("shown", []), state["message"], context.understanding.roles)
     return {
         "intent": intent,
         "request": request,
         "shown": [] if intent.fresh else state.get("shown", []),
-        "earlier_requests": _remember(earlier, scene.request, context),
+        "earlier_requests": _remember(earlier, before, context),
     }
+
+
+def known_intent(intent: Intent | None, context: AgentContext) -> Intent | None:
+    """A reading of an earlier turn without items and fields that this release doesn't have."""
+    if intent is None:
+        return None
+    catalogue = context.catalogue
+    offers = [
+        offer
+        for offer in intent.offers
+        if all(item in catalogue for item in offer.items) and all(w.field in catalogue.fields for w in offer.wishes)
+    ]
+    wishes = [wish for wish in intent.wishes if wish.field in catalogue.fields]
+    items = [item for item in intent.items if item in catalogue]
+    return intent.model_copy(update={"offers": offers, "wishes": wishes, "items": items})
+
+
+def _with_question(
+    intent: Intent, changes: dict[str, Any], scene: Scene, state: ConversationState, context: AgentContext
+) -> Intent:
+    """The intent with what has to be asked back: which items, or what somebody unknown feels like."""
+    if intent.act is Act.compare and len(intent.items) < 2 and scene.slate and not intent.question:
+        size = len(scene.slate)
+        question = f"Which two do you mean? Give me their numbers, from 1 to {size}, or their titles."
+        return intent.model_copy(update={"question": question})
+    user_id = state["user_id"]
+    if intent.question or not (too_open(intent, changes["request"]) if "request" in changes else False):
+        return intent
+    if context.recommender.history(user_id, 1) or context.feedback.of(user_id):
+        return intent
+    if not may_ask(scene.previous, state.get("messages", [])):
+        return intent
+    seen = [item for item in context.feedback.seen(user_id) if item in context.catalogue]
+    candidates = allowed(changes["request"], state.get("page_filter"), seen, context.catalogue)
+    best = best_question(candidates, context.catalogue, context.understanding.roles)
+    return intent.model_copy(update={"question": best.text, "offers": best.offers}) if best else intent
 
 
 def describe(intent: Intent) -> str:
@@ -73,6 +125,10 @@ def describe(intent: Intent) -> str:
             parts.append(f"like {len(intent.anchors)} item{'s' if len(intent.anchors) > 1 else ''}")
         if intent.seen:
             parts.append(f"{len(intent.seen)} seen")
+        if intent.dropped:
+            parts.append(f"no longer bound: {', '.join(intent.dropped[:4])}")
+        if intent.aside:
+            parts.append(f"beside it: {intent.aside.value}")
     elif intent.slots:
         parts.append(", ".join(f"slot {slot}" for slot in intent.slots[:5]))
     return "; ".join(parts)[:200]
@@ -83,7 +139,8 @@ def after_understand(state: ConversationState) -> str:
     act = state["intent"].act
     if act is Act.recommend or (act is Act.undo and state.get("slate") != []):
         return "recommend"
-    return "explain" if act in {Act.why, Act.about} else "respond"
+    enough = act is Act.compare and len(state["intent"].items) >= 2
+    return "explain" if act in {Act.why, Act.about} or enough else "respond"
 
 
 def _undo(
@@ -91,11 +148,22 @@ def _undo(
 ) -> dict[str, Any]:
     if not earlier:
         return {"intent": intent, "slate": []}
-    previous = earlier[-1]
+    previous = _earlier(earlier, intent.back)
     taken_back = [item for item in (scene.request.seen if scene.request else []) if item not in previous.seen]
     context.feedback.unmark_seen(state["user_id"], taken_back)
     previous = prune(previous, context.catalogue, context.catalogue.fields)
-    return {"intent": intent, "request": previous, "shown": [], "focus": "", "earlier_requests": earlier[:-1]}
+    return {
+        "intent": intent,
+        "request": previous,
+        "shown": [],
+        "focus": "",
+        "earlier_requests": earlier[: -max(1, intent.back)],
+    }
+
+
+def _earlier(earlier: list[WorkingRequest], back: int) -> WorkingRequest:
+    """The request so many steps back; the oldest that is kept when there are fewer."""
+    return earlier[-min(max(1, back), len(earlier))]
 
 
 def _note_opinions(state: ConversationState, intent: Intent, context: AgentContext) -> None:

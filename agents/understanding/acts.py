@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from agents.understanding.lexicon import DISCOVER, HOLIDAYS, LONG_TAIL, POPULAR, SEASONS
-from agents.understanding.text import Utterance
+from agents.understanding.text import NUMBER_WORDS, Utterance
 from recsys_core.generator.protocol import Task
 
 HELLO = re.compile(
@@ -13,10 +13,14 @@ HELLO = re.compile(
     r"evening))\b(?: there| sidra| again)?[\s,!.]*"
 )
 THANKS = re.compile(
-    r"\b(?:thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|cheers|much appreciated|good "
+    # "any year is fine" allows something, it doesn't thank
+    r"\b(?:(?:that|this|it|everything)(?:'s| is| was) (?:fine|ok(?:ay)?|alright|good|great|perfect|nice|cool)|"
+    r"(?<!\bis )(?<!\bare )(?<!\bbe )(?:fine|ok(?:ay)?|alright)|thanks?(?: you)?(?: (?:so|very) much| a lot)?|thx|"
+    r"cheers|much appreciated|good "
     r"?bye|bye|see you|perfect|great|awesome|"
-    r"yes|yeah|yep|sure|fine|excellent|wonderful|lovely|cool|nice|got it|that'?s all|"
-    r"ok(?:ay)?|alright|no thanks)\b[\s,!.]*"
+    r"yes|yeah|yep|sure|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|"
+    r"good (?:one|list|choice)s?|"
+    r"no thanks)\b[\s,!.]*"
 )
 HELP = re.compile(
     r"^\W*help\W*$|\bhelp me (?:use|understand)\b|\bwhat (?:can|do|could) (?:you|i) (?:do|ask|"
@@ -26,15 +30,48 @@ HELP = re.compile(
 )
 RESET = re.compile(
     r"\b(?:start (?:over|again|afresh|from scratch)|reset|from scratch|new (?:topic|search|"
-    r"request)|never ?mind(?: that| all that)?|"
+    r"request)|never ?mind(?! (?:about )?(?:the|my) )(?: that| all that)?|"
     r"forget (?:it|that|this|everything|all (?:of )?(?:that|this)|about (?:it|that|everything)|what i said)|"
     r"clear (?:everything|all|that)|something completely new|let'?s begin again|begin again)\b[\s,.;:!-]*"
 )
-UNDO = re.compile(
-    r"\b(?:undo(?: that| the last one)?|go back(?: to (?:the )?(?:previous|last|earlier)(?: "
-    r"(?:ones|list|request))?)?|scratch that|take that back|"
-    r"(?:back to )?(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
+SWITCH = re.compile(
+    r"\b(?:(?:and |ok(?:ay)?,? )?now (?:for )?|let'?s (?:try|do|have) |how about |what about |for )?something "
+    r"(?:completely |totally |entirely |very |quite )?different(?: (?:now|this time|today|"
+    r"tonight))?\s*[:,;.-]+\s*(?=[^\s\x1f])|"
+    r"\b(?:(?:and |ok(?:ay)?,? )?now )?(?:for |on |to )?(?:a )?(?:change of|changing(?: the)?|different|another|"
+    r"new|let'?s change(?: the)?) "
+    r"(?:topic|subject|tack|plan)[\s:,;.!-]*|"
+    r"\blet'?s (?:talk|speak) about (?:something|anything) (?:else|different)[\s:,;.!-]*"
 )
+"""Leaves the topic; what follows is a new request."""
+_STEPS = r"(?P<n>\d|two|three|four|five|twice|three times)"
+UNDO = re.compile(
+    rf"\b(?:undo(?:ne)?(?: (?:that|it|this|the last (?:one|change|step|"
+    rf"{_STEPS.replace('?P<n>', '?P<n0>')}(?: changes|"
+    rf" steps)?)))?(?: {_STEPS.replace('?P<n>', '?P<n1>')}(?: times)?)?|"
+    rf"go(?:ing)? back(?: {_STEPS.replace('?P<n>', '?P<n2>')}(?: steps?| times| lists?| requests?)?)?"
+    r"(?: (?:once|a step|one step|one)(?: more)?)?(?: (?:again|further))?"
+    r"(?: to (?:(?:what|how|the one|the list|the ones) (?:we|you|i|it) (?:had|was|were|showed)(?: (?:before|"
+    r"at first|first|earlier))?(?: that)?|before(?: that| this)?|"
+    r"(?:the )?(?:previous|last|earlier|first|original|old)(?: (?:ones|list|request|one|results|suggestions))?|"
+    r"the (?:start|beginning)))?|"
+    r"scratch that|take that back|bring (?:it )?back(?: the (?:previous|last|earlier|old)(?: (?:list|ones|"
+    r"request))?)?|revert(?: that)?|never ?mind (?:the last (?:one|bit|change))|"
+    r"(?:back to )(?:the )?(?:previous|first|original|earlier|last) (?:list|ones|request|results|slate|one)|"
+    r"back to before(?: that)?|"
+    r"(?:the )?previous (?:list|ones|request|results|slate)|as before)\b[\s,.;:!-]*"
+)
+_ALL_THE_WAY = re.compile(r"\b(?:first|original|start|beginning)\b")
+
+
+def steps_back(match: re.Match[str]) -> int:
+    """How many requests an UNDO goes back; a large number for "to the first list"."""
+    if _ALL_THE_WAY.search(match[0]):
+        return 100
+    said = next((g for g in match.groups() if g), "one")
+    return {"twice": 2, "three times": 3}.get(said) or NUMBER_WORDS.get(said) or int(said)
+
+
 WHY = re.compile(
     r"\bwhy\b(?: did you (?:pick|choose|recommend|suggest|show)(?: me)?| do you (?:recommend|"
     r"suggest|think)| is| are| was| would i (?:like|want)|"
@@ -78,6 +115,7 @@ MORE = re.compile(
     r"(?:some )?other (?:ones|options|suggestions|ideas|choices)|others|another (?:one|few|"
     r"batch|list)|next(?: (?:ones|page|batch))?|keep going|different ones|more options|more "
     r"suggestions|"
+    r"i (?:really )?(?:don'?t|do not) (?:like|want|fancy) (?:any|either|most) of (?:these|those|them)|"
     r"(?:i (?:don'?t like|hate) )?none of (?:these|those|them))\b|^[^\w\x1f]*(?:more|another|"
     r"next|no|nope|nah)[^\w\x1f]*$|^[^\w\x1f]*no[^\w\x1f]+not (?:that|this|these|those|it)\b"
 )
@@ -102,12 +140,15 @@ REQUEST = re.compile(
     r"mood for|something)\b"
 )
 REFINE = re.compile(
-    r"^\W*(?:ok(?:ay)?,? |yes,? |no,? |nice,? |great,? |hmm+,? |good,? )*(?:and|but|also|or|"
+    r"^\W*(?:ok(?:ay)?,? |yes,? |no,? |nice,? |great,? |hmm+,? |good,? |actually,? |well,? )*(?:and|add|but|also|or|"
     r"not|no|without|only|just|even|more|less|fewer|from|with|by|in|under|over|after|before|"
     r"since|between|"
     r"than|make|instead|rather|what about|how about|nothing|except|maybe|preferably|drop|any|"
-    r"too|a bit|a little|slightly|much|please)\b|"
-    r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|these|"
+    r"too|a bit|a little|slightly|much|please|made|released|starring|directed|featuring|set in|at least|at most|"
+    r"under|i'?d (?:prefer|rather)|i(?: would)? prefer|could (?:it|they)|can (?:it|they)|let (?:it|them) be|"
+    r"keep (?:it|them)|exclude|skip|avoid|leave out|enough|neither|either|both)\b|"
+    r"\b(?:a|an|the) (?:[\w'-]+ ){1,2}one\b|"
+    r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|they|these|"
     r"those|ones|same|as well|too (?:old|new|long|short|scary|violent|dark)|this time)\b"
 )
 _TASKS = ((re.compile(rf"\b(?:{LONG_TAIL})\b"), Task.long_tail), (re.compile(rf"\b(?:{DISCOVER})\b"), Task.discover))

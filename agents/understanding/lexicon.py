@@ -3,8 +3,6 @@
 # ruff: noqa: E501, SIM905 - tables and word lists read better unbroken
 from __future__ import annotations
 
-from typing import NamedTuple
-
 NOUNS = frozenset(
     "film films movie movies flick flicks picture pictures book books novel novels album "
     "albums song songs track tracks "
@@ -34,6 +32,12 @@ FILLER = NOUNS | frozenset(
     "tonight's evening's girlfriend boyfriend wife husband friend friends parents mum mom dad date alone together "
     "am looks limit limits sounds seems tired sick neither except plays playing acts "
     "starring where it's that's there's rated fine matter color colour version "
+    "either neither both all few many try check thought day days always never ever yet already here there soon guess gonna wanna lol haha omg yea "
+    "yup him her he she his they're we're you're i'll we'll you'll didnt havent haven't hasn't wasn't cant wont ive ill seeking sound heard hear "
+    "awesome amazing perfect wonderful favorite favourite favorites too two much around exactly definitely certainly absolutely usually sometimes "
+    "often mostly anyway pretty seems looking someone somebody everybody everyone anybody anyone bye goodbye chat chatting wait came come "
+    "em born bring back add chooses winner winners "
+    "bored boring boredom entertain entertained entertaining entertainment suggestions advice help helps idea choose pick decide "
     "language speaking produced production set shot came come coming released era period years year decade ago".split()
 )
 """Words that carry no wish of their own."""
@@ -156,58 +160,6 @@ COMBINED: dict[str, tuple[str, ...]] = {
 }
 """One word for two values at once."""
 
-
-class Mood(NamedTuple):
-    """A mood-like word.
-
-    Attributes:
-        forms: how it is said, comparatives included.
-        values: values it leans to (any of those the catalogue has).
-        ruled_out: values that its negation rules out.
-        instead: values its negation leans to.
-        words: how the wish is said back.
-    """
-
-    forms: tuple[str, ...]
-    values: tuple[str, ...]
-    ruled_out: tuple[str, ...]
-    instead: tuple[str, ...]
-    words: str
-
-
-MOODS: tuple[Mood, ...] = (
-    Mood(("funny", "funnier", "hilarious", "humorous", "humor", "humour", "more humor", "more humour", "laugh", "laughs",
-          "make me laugh", "witty", "wittier", "silly", "goofy", "more fun", "fun"), ("comedy",), (), ("drama",), "funny"),
-    Mood(("light-hearted", "lighthearted", "light hearted", "light", "lighter", "feel-good", "feel good", "feelgood", "uplifting",
-          "cheerful", "cheerier", "happy", "happier", "heartwarming", "less dark", "less sad", "less heavy", "less serious",
-          "less depressing"), ("comedy",), (), ("drama",), "light-hearted"),
-    Mood(("scary", "scarier", "creepy", "creepier", "spooky", "terrifying", "frightening", "eerie", "chilling"),
-         ("horror",), ("horror",), (), "scary"),
-    Mood(("exciting", "more exciting", "thrilling", "suspenseful", "suspense", "tense", "gripping", "edge of my seat",
-          "edge-of-your-seat", "fast-paced", "fast paced"), ("thriller", "action"), (), (), "exciting"),
-    Mood(("date night", "sexy", "passionate"), ("romance",), (), (), "romantic"),
-    Mood(("sad", "sadder", "tearjerker", "tear-jerker", "tearjerkers", "moving", "touching", "heartbreaking", "depressing",
-          "heavy", "tragic", "melancholic", "melancholy"), ("drama",), (), ("comedy",), "moving"),
-    Mood(("serious", "more serious", "thoughtful", "thought-provoking", "deep", "deeper", "intelligent", "smart", "smarter",
-          "less funny", "less silly"), ("drama",), (), ("comedy",), "thoughtful"),
-    Mood(("dark", "darker", "gritty", "grittier", "bleak"), ("film-noir", "thriller", "crime"), ("film-noir", "horror"),
-         ("comedy",), "dark"),
-    Mood(("violent", "violence", "more violent", "gore", "gory", "bloody", "blood", "brutal", "shooting", "killing"),
-         ("action", "war", "horror"), ("action", "horror", "war"), (), "violent"),
-    Mood(("cosy", "cozy", "cosier", "relaxing", "calm", "wholesome", "comforting", "gentle"), ("comedy", "family", "romance"),
-         (), (), "cosy"),
-    Mood(("magical", "magic", "wizards", "dragons", "fairy tale", "fairy tales"), ("fantasy",), (), (), "magical"),
-    Mood(("space", "aliens", "alien", "robots", "futuristic", "time travel", "spaceship", "outer space"),
-         ("science fiction", "sci-fi"), ("science fiction", "sci-fi"), (), "set in space or the future"),
-    Mood(("detective", "detectives", "murder", "murders", "serial killer"), ("mystery", "crime", "thriller"), ("mystery", "crime"),
-         (), "about a case to solve"),
-    Mood(("gangster", "gangsters", "mafia", "mob", "mobsters", "heist", "heists"), ("crime",), ("crime",), (), "about gangsters"),
-    Mood(("superhero", "superheroes", "martial arts", "car chases", "explosions"), ("action",), ("action",), (), "full of action"),
-    Mood(("cowboy", "cowboys", "wild west"), ("western",), ("western",), (), "with cowboys"),
-    Mood(("singing", "songs"), ("musical",), ("musical",), (), "with songs"),
-    Mood(("soldiers", "battle", "battles", "world war", "vietnam war"), ("war",), ("war",), (), "about war"),
-)  # fmt: skip
-"""Words that lean to values without demanding them."""
 
 LONG_TAIL = (
     r"hidden gems?|lesser[- ]known|less(?:er)? (?:known|popular|famous)|little[- ]known|"

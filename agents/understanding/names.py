@@ -1,19 +1,15 @@
-"""Names in a message: titles ("something like Fargo") and people ("by Hitchcock"), linked or called unknown."""
+"""Titles in a message ("something like Fargo"), linked or called unknown."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rapidfuzz import fuzz, process
-
-from agents.intent import Wish
 from agents.understanding.lexicon import FILLER
 from agents.understanding.negation import is_negative
-from agents.understanding.roles import Roles
 from agents.understanding.text import Span, Utterance
-from agents.understanding.vocabulary import Vocabulary, phrase_for
+from agents.understanding.vocabulary import Vocabulary
 from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import LIKELY, SURE, TitleIndex, TitleMatch, plain
 
@@ -21,28 +17,29 @@ _QUOTED = re.compile(r'"([^"\x1f]{1,100})"|(?:(?<=\s)|^)\'([^\'\x1f]{2,100})\'(?
 LIKE = re.compile(
     r"\b(?:(?:something|anything|things?|stuff|more|films?|movies?|books?|one|ones|others?|"
     r"much|exactly|kind of|sort of|similar)\s+)*"
-    r"(?:like|similar to|in the (?:style|vein|spirit) of|along the lines of|reminiscent of|reminds me of|comparable to|"
+    r"(?:like|similar to|in the (?:style|vein|spirit|manner|mould|tradition) of|along the lines of|reminiscent of|"
+    r"reminds me of|comparable to|"
     r"close to|a la|as good as|such as|fans? of|based on (?:my love of|liking))\s+(?=\S)"
 )
 LOVED = re.compile(
     r"\b(?:i|we)\s+(?:just |really |absolutely |also |recently )*(?:loved|liked|enjoyed|"
     r"adored?|love|adore|enjoy|like|watched and loved)\s+(?=\S)"
 )
-_NOT_LIKE = re.compile(r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)\s*$")
-_CUT = re.compile(
+_NOT_LIKE = re.compile(
+    r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)"
+    r"(?: (?:really|also|just|do|quite|usually|generally|mostly|always|actually|kinda|would|still|all))*\s*$"
+)
+_TITLE_WITH_YEAR = re.compile(
+    r"(?P<name>(?:(?:[A-Z0-9][\w'’.:&!?-]*|of|the|and|in|a|an|to|for|on|with|at|from|by|&|-)\s+)*)\((?P<year>1[89]\d\d|20\d\d)\)"
+)
+"""A year in brackets belongs to the title in front of it: "Jumanji (2017)" is no wish for 2017."""
+CUT = re.compile(
     r"\s*(?:[,;!?\x1f]|\.(?:\s|$)|\s-\s|\bbut\b|\band\b|\bor\b|\bonly\b|\bwith\b|\bfrom\b|"
-    r"\bthat\b|\bwhich\b|\bplease\b|\bthough\b|"
+    r"\bthat\b|\bwhich\b|\bwhere\b|\babout\b|\bset in\b|\bstarring\b|\bfeaturing\b|\bdirected\b|\bplease\b|\bthough\b|"
     r"\bexcept\b|\bwithout\b|\bnot\b|\bjust\b|\bfor\b|\bin the\b|\bmade\b|\bto\b|\bby\b|"
     r"\bbecause\b|\binstead\b|\bmore\b|\bless\b|$)"
 )
-_BY = re.compile(
-    r"\b(?P<cue>directed by|written by|made by|created by|starring|featuring|with|by|from director)\s+(?=\S)"
-)
-_BOTHER = re.compile(r"^(?:the |a |an )?(?P<name>.+?)(?:'s)?(?:\s+(?:brothers|bros\.?))?$")
-_NAME_NOUN = re.compile(
-    r"\b(?P<name>[^\W\d_]{4,}(?:\s[^\W\d_]{3,})?)(?:'s|s')?\s+(?:films?|movies?|flicks?|"
-    r"pictures?|books?|novels?|albums?|songs?)\b"
-)
+"""Pattern: where a name in running text ends."""
 
 
 @dataclass
@@ -51,10 +48,19 @@ class Linked:
 
     items: list[str] = field(default_factory=list)
     """Item ids."""
+    barred: list[str] = field(default_factory=list)
+    """Item ids named as not wanted."""
     unlinked: list[str] = field(default_factory=list)
     """What was named and isn't there, as written."""
     notes: list[str] = field(default_factory=list)
     """Links that should be said."""
+
+
+def _capitals(name: str) -> str:
+    """The end of a piece of text from its last run of capitalised words on: "have you seen Blade Runner 2049"."""
+    words = name.split()
+    first = next((i for i, word in enumerate(words) if word[:1].isupper() or word[:1].isdigit()), len(words))
+    return name[name.index(words[first]) :].strip() if first < len(words) else ""
 
 
 class TitleReader:
@@ -81,19 +87,48 @@ class TitleReader:
                 self._accept(text, linked)
         return linked
 
-    def after(self, utterance: Utterance, cue: re.Pattern[str], *, sure: bool) -> Linked:
+    def with_year(self, utterance: Utterance, negative: list[Span]) -> Linked:
+        """Titles with their year in brackets; what the catalogue doesn't have is reported."""
+        linked = Linked()
+        for match in list(_TITLE_WITH_YEAR.finditer(utterance.raw)):
+            words = list(re.finditer(r"\S+", match["name"]))
+            place, item_id = match.start("year") - 1, None
+            for word in words:
+                start = match.start("name") + word.start()
+                found = self._titles.named(utterance.raw[start : match.end()])
+                if found is not None and "\x1f" not in utterance.view[start : match.end()]:
+                    place, item_id = start, self._catalogue.ids[found.index]
+                    break
+            if item_id is not None and self._right_year(item_id, match["year"]):
+                (linked.barred if is_negative(negative, place) else linked.items).append(item_id)
+            elif name := _capitals(match["name"]):
+                place = match.start("name") + match["name"].index(name)
+                linked.unlinked.append(" ".join(utterance.raw[place : match.end()].split())[:80])
+            utterance.take(place, match.end())
+        return linked
+
+    def _right_year(self, item_id: str, year: str) -> bool:
+        """False when the catalogue's item of that title says another year; a remake is another thing."""
+        own = re.search(r"\((1[89]\d\d|20\d\d)\)$", self._catalogue.get(item_id).title)
+        return own is None or abs(int(own[1]) - int(year)) <= 1
+
+    def after(self, utterance: Utterance, cue: re.Pattern[str], *, sure: bool, negative: Sequence[Span] = ()) -> Linked:
         """Titles that follow a cue ("something like"), lists with "and" and "or" included.
 
         Args:
             utterance: the message.
             cue: pattern of the words in front of the title.
             sure: take only what is certainly a title, and report nothing as unknown ("I love comedies").
+            negative: what is ruled out; what is like a title in there isn't wanted ("not a fan of Star Wars").
         """
         linked = Linked()
         for match in list(cue.finditer(utterance.view)):
             if cue is LIKE and _NOT_LIKE.search(utterance.view[: match.start()]) and match[0].strip() == "like":
                 continue
-            end = self._read(utterance, match.end(), linked, sure=sure)
+            barred = Linked()
+            ruled_out = is_negative(list(negative), match.start())
+            end = self._read(utterance, match.end(), barred if ruled_out else linked, sure=sure or ruled_out)
+            linked.barred += barred.items
             if end > match.end():
                 utterance.take(match.start(), end)
         return linked
@@ -133,6 +168,41 @@ class TitleReader:
                 return length, match
         return 1, None
 
+    def anywhere(self, utterance: Utterance) -> list[tuple[int, str]]:
+        """Take every title out of a message that is about titles; longest first from the left.
+
+        Returns:
+            Where each begins, and its item id.
+        """
+        found: list[tuple[int, str]] = []
+        words = utterance.words()
+        position = 0
+        while position < len(words):
+            taken = 1
+            for length in range(min(self._titles.longest, len(words) - position), 0, -1):
+                start, end = words[position][1].start, words[position + length - 1][1].end
+                if "\x1f" in utterance.view[start:end]:
+                    continue
+                text = utterance.raw[start:end]
+                lowered = text == text.lower()
+                if lowered and length == 1 and (text in FILLER or self._vocabulary.knows(text)):
+                    continue
+                match = self._titles.exact(text)
+                if match is not None and (match.confidence == 1.0 or length > 1):
+                    end += re.match(r"(?:\s*\((?:1[89]|20)\d\d\))?", utterance.raw[end:]).end()  # type: ignore[union-attr]
+                    exact = self._titles.link(utterance.raw[start:end], 1)
+                    utterance.take(start, end)
+                    found.append((start, self._catalogue.ids[(exact[0] if exact else match).index]))
+                    taken = length
+                    break
+            position += taken
+        return found
+
+    def likely(self, text: str) -> str | None:
+        """The item that a (misspelt) title means, from the confidence at which a link may be used; else None."""
+        best = next(iter(self._titles.link(text, 1)), None)
+        return self._catalogue.ids[best.index] if best is not None and best.confidence >= LIKELY else None
+
     def mentioned(self, utterance: Utterance, item_ids: list[str]) -> list[str]:
         """Those of some items whose titles are in the message."""
         found = []
@@ -170,7 +240,7 @@ class TitleReader:
             return end
         if sure:
             return start
-        cut = _CUT.search(utterance.view, start)
+        cut = CUT.search(utterance.view, start)
         end = cut.start() if cut else len(utterance.view)
         text = utterance.raw[start:end].strip()
         words = [w for w in plain(text).split() if w not in FILLER]
@@ -188,9 +258,9 @@ class TitleReader:
         ends = [e for e in ends if stop < 0 or e <= stop][: self._titles.longest + 2]
         for end in reversed(ends):
             text = utterance.raw[start:end]
-            links = [m for m in self._titles.link(text, 1) if m.confidence >= 0.95]
-            if links and plain(text) not in {"it", "that", "this", "them", "these", "those"}:
-                return links[0], end
+            match = self._titles.named(text)
+            if match is not None and plain(text) not in {"it", "that", "this", "them", "these", "those"}:
+                return match, end
         return None
 
     def _is_quality(self, utterance: Utterance, start: int, end: int) -> bool:
@@ -213,158 +283,3 @@ class TitleReader:
             return False
         linked.unlinked.append(text[:80])
         return True
-
-
-class PeopleReader:
-    """Finds names of makers and performers.
-
-    Args:
-        catalogue: its people fields.
-        roles: which fields those are.
-        vocabulary: words that are no names.
-    """
-
-    def __init__(self, catalogue: Catalogue, roles: Roles, vocabulary: Vocabulary) -> None:
-        self._roles = roles
-        self._vocabulary = vocabulary
-        self._full: dict[str, dict[str, str]] = defaultdict(dict)
-        self._last: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        self._weight: dict[tuple[str, str], int] = {}
-        for name in roles.people:
-            postings = catalogue.postings(name)
-            for folded, written in postings.spellings.items():
-                key = plain(written[0])
-                if not key:
-                    continue
-                self._full[key][name] = written[0]
-                self._last[key.split()[-1]][name].append(written[0])
-                self._weight[name, written[0]] = len(postings.rows[folded])
-
-    def read(self, utterance: Utterance, negative: list[Span]) -> tuple[list[Wish], list[str]]:
-        """Take names out of a message.
-
-        Returns:
-            Wishes, and names that were announced and aren't in the catalogue.
-        """
-        wishes: list[Wish] = []
-        unknown: list[str] = []
-        if not self._full:
-            return wishes, unknown
-        for match in list(_BY.finditer(utterance.view)):
-            wish, end = self._after_cue(utterance, match, negative, unknown)
-            if end > match.end():
-                utterance.take(match.start(), end)
-            if wish:
-                wishes.append(wish)
-        wishes += self._bare(utterance, negative)
-        wishes += self._before_noun(utterance, negative)
-        return wishes, unknown
-
-    def _after_cue(
-        self, utterance: Utterance, match: re.Match[str], negative: list[Span], unknown: list[str]
-    ) -> tuple[Wish | None, int]:
-        fields = self._fields(match["cue"])
-        values: list[str] = []
-        chosen, end = "", match.end()
-        start = end
-        while True:
-            found = self._name_at(utterance, start, fields if not chosen else (chosen,))
-            if found is None:
-                break
-            chosen, names, end = found
-            values += names
-            joint = re.match(r"\s*(?:,\s*)?(?:or|and|,|&|/)\s+", utterance.view[end:])
-            if joint is None:
-                break
-            start = end + joint.end()
-        if values:
-            return self._wish(chosen, values, is_negative(negative, match.start())), end
-        cut = _CUT.search(utterance.view, match.end())
-        end = cut.start() if cut else len(utterance.view)
-        text = utterance.raw[match.end() : end].strip()
-        announced = match["cue"] not in {"with", "by"} or bool(re.match(r"[A-Z][\w'.-]+(?:\s+[A-Z][\w'.-]+)+$", text))
-        if announced and text and len(text.split()) <= 4 and not self._vocabulary.knows(text):
-            unknown.append(text[:60])
-            return None, end
-        return None, match.end()
-
-    def _name_at(self, utterance: Utterance, start: int, fields: tuple[str, ...]) -> tuple[str, list[str], int] | None:
-        words = [m for m in re.finditer(r"[^\W\d_][\w'.-]*", utterance.view[start:])][:5]
-        for count in range(len(words), 0, -1):
-            end = start + words[count - 1].end()
-            text = utterance.low[start:end].rstrip(".,'")
-            if "\x1f" in utterance.view[start:end] or re.search(r"[,;!?]", text):
-                continue
-            found = self._lookup(text, fields, fuzzy=count <= 3 and len(text) >= 6)
-            if found:
-                return (*found, start + len(text))
-        return None
-
-    def _lookup(self, text: str, fields: tuple[str, ...], *, fuzzy: bool) -> tuple[str, list[str]] | None:
-        bare = _BOTHER.match(text.strip())
-        key = plain(bare["name"]) if bare else plain(text)
-        if not key or key in FILLER or self._vocabulary.knows(key):
-            return None
-        for table in (self._full.get(key), self._last.get(key)):
-            for name in self._ordered(table, fields):
-                value = table[name] if table else ""
-                return name, [value] if isinstance(value, str) else sorted(set(value))
-        if fuzzy and " " in key:
-            best = process.extractOne(key, self._full.keys(), scorer=fuzz.ratio, score_cutoff=88)
-            if best:
-                for name in self._ordered(self._full[best[0]], fields):
-                    return name, [self._full[best[0]][name]]
-        return None
-
-    def _ordered(self, table: object, fields: tuple[str, ...]) -> list[str]:
-        if not isinstance(table, dict):
-            return []
-        return [name for name in fields if name in table]
-
-    def _bare(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        found = []
-        for run in utterance.runs():
-            position = 0
-            while position < len(run):
-                for length in range(min(4, len(run) - position), 1, -1):
-                    span = Span(run[position][1].start, run[position + length - 1][1].end)
-                    table = self._full.get(plain(utterance.low[span.start : span.end]))
-                    if table:
-                        name = max(table, key=lambda f: (self._weight[f, table[f]], f in self._roles.makers))
-                        utterance.take(span.start, span.end)
-                        found.append(self._wish(name, [table[name]], is_negative(negative, span.start)))
-                        position += length - 1
-                        break
-                position += 1
-        return found
-
-    def _before_noun(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        found = []
-        for match in list(_NAME_NOUN.finditer(utterance.view)):
-            name = match["name"].split()[-1]
-            if name in FILLER or self._vocabulary.knows(name):
-                continue
-            hit = self._lookup(match["name"], self._roles.people, fuzzy=False) or self._lookup(
-                name, self._roles.makers, fuzzy=False
-            )
-            if hit:
-                utterance.take(match.start("name"), match.end("name"))
-                found.append(self._wish(hit[0], hit[1], is_negative(negative, match.start())))
-        return found
-
-    def _fields(self, cue: str) -> tuple[str, ...]:
-        roles = self._roles
-        if cue == "written by":
-            return (*roles.writers, *roles.makers)
-        if cue in {"with", "starring", "featuring"}:
-            return (*roles.performers, *roles.makers)
-        return (*roles.makers, *roles.writers, *roles.performers)
-
-    def _wish(self, name: str, values: list[str], ruled_out: bool) -> Wish:
-        values = list(dict.fromkeys(values))
-        return Wish(
-            field=name,
-            values=values,
-            negative=ruled_out,
-            words=phrase_for(name, " or ".join(values), ruled_out, self._roles, values),
-        )

@@ -1,88 +1,42 @@
-"""Numbers in a message: years, decades, durations, prices, stars, counts. They override what a model makes of them."""
+"""Numbers in a message: durations, prices, stars, counts and any number field; a model never overrides them."""
 
 from __future__ import annotations
 
 import re
-
-import numpy as np
+from functools import lru_cache
+from typing import NamedTuple
 
 from agents.intent import Wish
+from agents.understanding.bounds import bound, span_wish, turned
+from agents.understanding.durations import LESS, MORE, read_durations
 from agents.understanding.negation import is_negative
 from agents.understanding.roles import Roles
-from agents.understanding.text import NUMBER, NUMBER_WORDS, Span, Utterance, to_number
+from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
+from agents.understanding.years import read_years
 from recsys_core.catalog.catalogue import Catalogue
 
-_YEAR = r"(1[5-9]\d\d|20\d\d)"
-_AND = r"\s*(?:-|to|and|until|till|through)\s*(?:the )?"
-_DECADE_WORDS = {
-    "twenties": 20,
-    "thirties": 30,
-    "forties": 40,
-    "fifties": 50,
-    "sixties": 60,
-    "seventies": 70,
-    "eighties": 80,
-    "nineties": 90,
-}
-_DECADE = r"(?:'?\d0'?s|(?:1[5-9]|20)\d0'?s|" + "|".join(_DECADE_WORDS) + r"|two thousands|noughties)"
-_PART = r"(?:(?P<part>early|mid|late)[\s-]+(?:the )?)?"
-_LEAD = r"(?:\b(?:from|in|of|during|made in|set in)\s+)?(?:the\s+)?"
-
-_BETWEEN = re.compile(rf"(?:\b(?:between|from)\s+)?{_YEAR}{_AND}{_YEAR}\b")
-_AFTER = re.compile(
-    rf"\b(?:made |released |from )?(?:after|later than|newer than|more recent than|post)[\s-]+{_YEAR}\b"
+_SMALL = "|".join(list(NUMBER_WORDS)[1:])
+_N = rf"(?:\d+(?:[.,]\d+)?|{_SMALL}|a couple(?: of)?)"
+_CURRENCY = r"(?:dollars?|euros?|pounds?|bucks|usd|eur|gbp)"
+_MONEY_RANGE = re.compile(
+    rf"\b(?:between |from )?[$€£]?\s*(?P<low>\d+(?:[.,]\d+)?)\s*(?:{_CURRENCY}\s*)?(?:-|to|and)\s*"
+    rf"(?:(?P<sign>[$€£])\s*(?P<high>\d+(?:[.,]\d+)?)|(?P<high2>\d+(?:[.,]\d+)?)\s*{_CURRENCY})"
 )
-_SINCE = re.compile(
-    rf"\b(?:since|no (?:older|earlier) than|starting (?:in|from)|not (?:older|earlier) than|not before)\s+{_YEAR}\b|"
-    rf"\b(?:from\s+)?{_YEAR}\s*(?:\+|onwards?|and (?:later|newer|after|up)|or (?:later|newer)|on\b)"
-)
-_BEFORE = re.compile(rf"\b(?:made |released |from )?(?:before|prior to|earlier than|older than|pre)[\s-]+{_YEAR}\b")
-_UNTIL = re.compile(
-    rf"\b(?:until|till|up to|no (?:later|newer) than|not (?:after|later than|newer than))\s+{_YEAR}\b|"
-    rf"\b{_YEAR}\s+(?:or|and) (?:earlier|older|before)\b"
-)
-_EXACT = re.compile(
-    rf"(?:\b(?:from|in|of|made in|released in|the year)\s+)?\b{_YEAR}\b(?!\s*(?:minutes|min|pages|dollars|euros))"
-)
-_DECADES = re.compile(
-    rf"{_LEAD}{_PART}(?P<first>{_DECADE})(?:{_AND}(?P<second>{_DECADE})|\s*(?:or|/)\s*(?:the "
-    rf")?(?P<other>{_DECADE}))?(?![\w])"
-)
-_DECADE_SIDE = re.compile(
-    rf"\b(?P<side>after|since|before|until|pre|older than|newer than|from before|from "
-    rf"after)[\s-]+(?:the\s+)?(?P<first>{_DECADE})(?![\w])"
-)
-_LAST_YEARS = re.compile(
-    rf"\b(?:from |in |of )?(?:the )?(?:last|past)\s+(?P<n>{NUMBER}\s+)?(?P<unit>years?|decades?)\b"
-)
-
-_UNIT = r"(?P<unit>hours?|hrs?|minutes?|mins?|(?<=\d)\s*h|(?<=\d)\s*m)\b"
-_LESS = (
-    r"(?:under|less than|shorter than|below|at most|max(?:imum)?(?: of)?|up to|no longer than|"
-    r"not longer than|no more than|not more than|within|fewer than|only have|have only|i have)"
-)
-_MORE = r"(?:over|more than|longer than|above|at least|min(?:imum)?(?: of)?|no shorter than|no less than)"
-_ABOUT = r"(?:about|around|roughly|approximately|circa|some)"
-_TIME = (
-    rf"\b(?P<n>{NUMBER})(?P<half> and a half)?[\s-]*{_UNIT}(?:[\s-]*(?:and )?(?P<tail>a half|"
-    rf"\d+)\s*(?:minutes?|mins?|min|m\b)?)?"
-)
-_DURATION = re.compile(
-    rf"(?:(?P<less>{_LESS})|(?P<more>{_MORE})|(?P<about>{_ABOUT}))?\s*(?:the |a |an "
-    rf")?{_TIME}(?P<after>\s*(?:max|tops|or less|or shorter|at most|or more|or longer|plus))?"
-)
-
 _MONEY = re.compile(
-    rf"\b(?P<side>{_LESS}|cheaper than|{_MORE}|around|"
-    rf"about)\s*(?P<sign>[$€£])?\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?P<word>dollars?|euros?|pounds?|"
-    rf"bucks|usd|eur|gbp)?"
+    rf"\b(?P<side>{LESS}|cheaper than|{MORE}|around|"
+    rf"about)\s*(?P<sign>[$€£])?\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?P<word>{_CURRENCY})?"
 )
+_RATED = r"(?:stars?|points?|rating|out of (?:\d+|five|ten))"
 _STARS = re.compile(
-    r"\b(?:rated |with )?(?P<side>at least|over|above|more than|"
-    r"min(?:imum)?)\s*(?P<n>\d+(?:[.,]\d+)?)\s*(?:stars?|points?|rating|out of \d+)|"
-    r"\brated\s+(?P<side2>at least|over|above|higher than|more than)\s+(?P<n2>\d+(?:[.,"
-    r"]\d+)?)|\b(?P<n3>\d+(?:[.,]\d+)?)\+?\s*stars?(?: or (?:more|better|up))"
+    rf"\b(?:with (?:a )?rating (?:of )?|rated |with |rating (?:of )?|score (?:of )?)?(?P<side>at least|over|above|"
+    rf"higher than|more than|"
+    rf"better than|min(?:imum)?(?: of)?|at most|under|below|less than|no more than)\s*(?P<n>{_N})(?P<unit>\s*{_RATED})?"
+    rf"(?!\s*(?:\w*dollars?|euros?|bucks|[$€£]))"
+    rf"|\b(?P<n2>{_N})\+?\s*stars?(?: or (?:more|better|up|above|higher))|\brated (?P<n3>{_N})(?: or (?:more|"
+    rf"better|up|above|higher)|\+)"
+    rf"|\b(?P<n4>\d+(?:[.,]\d+)?)\+\s*{_RATED}"
 )
+_BETWEEN_STARS = re.compile(rf"\b(?:rated )?between\s*(?P<low>{_N})\s*and\s*(?P<high>{_N})\s*{_RATED}")
 _COUNT_NOUN = (
     r"(?:films?|movies?|books?|albums?|songs?|games?|items?|ones|suggestions?|"
     r"recommendations?|options?|picks?|titles?|ideas?|things?|results?|more|of them|others?|"
@@ -97,9 +51,9 @@ _COUNT = re.compile(
     rf"(?!\s*[-.,]?\d)(?:\s+(?:good |great |nice |more |other |new )*{_COUNT_NOUN}\b)?"
 )
 _COUNT_BARE = re.compile(
-    rf"(?:^|\b(?:for|with|about)\s+)(?P<n>\d{{1,2}}|"
+    rf"(?:^\W*|\b(?:for|with|about)\s+)(?:(?:one|two|three|four|five|\d) or )?(?P<n>\d{{1,2}}|a couple of|"
     rf"{'|'.join(list(NUMBER_WORDS)[2:])})\s+(?!hours?|minutes?|mins?|stars?|years?)"
-    rf"(?=(?:[a-z'-]+\s+){{0,2}}(?:{_COUNT_NOUN}|[a-z]+(?:ies|llers|dramas|rns|cals))\b)"
+    rf"(?=(?:[a-z'-]+\s+){{0,2}}(?:{_COUNT_NOUN}|[a-z]*(?:ies|llers|dramas|rns|cals))\b)"
 )
 
 
@@ -118,176 +72,124 @@ def read_numbers(
         Wishes on number fields, and how many items are wanted (None when not said).
     """
     wishes = _named_fields(utterance, negative, roles)
-    if roles.stars:
-        wishes += _stars(utterance, roles.stars)
     if roles.duration:
-        wishes += _durations(utterance, negative, roles.duration)
+        wishes += read_durations(utterance, negative, roles.duration)
+    if roles.stars:
+        wishes += _stars(utterance, negative, roles.stars, bare=roles.price is None)
     if roles.price:
         wishes += _prices(utterance, negative, roles.price)
     if roles.year:
-        wishes += _years(utterance, negative, roles.year, catalogue)
+        wishes += read_years(utterance, negative, roles.year, catalogue)
     return wishes, _count(utterance)
-
-
-def _wish(field: str, low: float | None, high: float | None, words: str, negative: bool = False) -> Wish:
-    return Wish(field=field, low=low, high=high, negative=negative, words=f"not {words}" if negative else words)
-
-
-def _turned(negative: list[Span], match: re.Match[str]) -> bool:
-    """True when a bound is ruled out from outside ("nothing before 1990"), not by its own words ("no older than")."""
-    return is_negative(negative, match.start()) and re.match(r"\s*(?:no|not)\b", match[0]) is None
-
-
-def _bound(field: str, low: float | None, high: float | None, said: str, *, turned: bool, step: float = 0.0) -> Wish:
-    """A one-sided range; when it is ruled out, the other side of it.
-
-    Args:
-        field: name of the field.
-        low: lower bound, or None.
-        high: upper bound, or None.
-        said: pattern of its words with {side} and {value}; sides are "at least" and "at most".
-        turned: whether it is ruled out.
-        step: the smallest difference of two values.
-    """
-    if turned:
-        low, high = (None, low - step) if low is not None else (None if high is None else high + step, None)
-    value = low if low is not None else high
-    return Wish(
-        field=field, low=low, high=high, words=said.format(side="at least" if high is None else "at most", value=value)
-    )
-
-
-def _years(utterance: Utterance, negative: list[Span], field: str, catalogue: Catalogue) -> list[Wish]:
-    found: list[Wish] = []
-
-    def add(start: int, low: float | None, high: float | None, words: str) -> None:
-        found.append(_wish(field, low, high, words, is_negative(negative, start)))
-
-    newest = catalogue.fields[field].maximum or 0.0
-    for m in utterance.pop_all(_LAST_YEARS):
-        years = to_number(m["n"] or "1") * (10 if m["unit"].startswith("decade") else 1)
-        add(m.start(), newest - years + 1, None, f"from {newest - years + 1:.0f} on")
-    for m in utterance.pop_all(_DECADE_SIDE):
-        first = _decade(m["first"], catalogue, field)
-        low, high = (
-            ((first, None) if m["side"] == "since" else (first + 10, None))
-            if re.search("after|since|newer", m["side"])
-            else (None, first - 1)
-        )
-        if _turned(negative, m):
-            low, high = (None, low - 1) if low is not None else (first, None)
-        words = f"from {low:.0f} on" if low is not None else f"up to {high:.0f}"
-        found.append(_wish(field, low, high, words))
-    for m in utterance.pop_all(_DECADES):
-        found += _decade_wishes(m, field, catalogue, is_negative(negative, m.start()))
-    for m in utterance.pop_all(_BETWEEN):
-        low, high = sorted((float(m[1]), float(m[2])))
-        add(m.start(), low, high, f"from {low:.0f} to {high:.0f}")
-    # "not after 1990" before "after 1990": the longer reading wins
-    for pattern, shift in ((_UNTIL, 0), (_SINCE, 0), (_AFTER, 1), (_BEFORE, -1), (_EXACT, 0)):
-        for m in utterance.pop_all(pattern):
-            year = float(next(g for g in m.groups() if g))
-            if pattern is _EXACT:
-                add(m.start(), year, year, f"from {year:.0f}")
-                continue
-            from_then_on = (pattern is _SINCE or pattern is _AFTER) != _turned(negative, m)
-            edge = year + shift if not _turned(negative, m) else year + shift + (1 if from_then_on else -1)
-            if from_then_on:
-                found.append(_wish(field, edge, None, f"from {edge:.0f} on"))
-            else:
-                found.append(_wish(field, None, edge, f"up to {edge:.0f}"))
-    return found
-
-
-def _decade_wishes(m: re.Match[str], field: str, catalogue: Catalogue, ruled_out: bool) -> list[Wish]:
-    first = _decade(m["first"], catalogue, field)
-    last = _decade(m["second"] or m["other"] or m["first"], catalogue, field)
-    first, last = min(first, last), max(first, last)
-    low, high = {"early": (first, first + 3), "mid": (first + 3, first + 6), "late": (first + 6, first + 9)}.get(
-        m["part"] or "", (first, last + 9)
-    )
-    if m["part"]:
-        words = f"from the {m['part']} {first:.0f}s"
-    else:
-        words = f"from the {first:.0f}s" if first == last else f"from the {first:.0f}s to the {last:.0f}s"
-    return [_wish(field, low, high, words, ruled_out)]
-
-
-def _decade(text: str, catalogue: Catalogue, field: str) -> float:
-    if text in {"two thousands", "noughties"}:
-        return 2000.0
-    digits = re.sub(r"\D", "", text)
-    if len(digits) == 4:
-        return float(digits)
-    short = _DECADE_WORDS.get(text, int(digits) if digits else 0)
-    years = catalogue.numbers(field)
-    candidates = (1900.0 + short, 2000.0 + short)
-    return max(candidates, key=lambda d: (int(np.sum((years >= d) & (years <= d + 9))), -d))
-
-
-def _durations(utterance: Utterance, negative: list[Span], field: str) -> list[Wish]:
-    found = []
-    for m in utterance.pop_all(_DURATION):
-        hours = m["unit"].strip().startswith("h")
-        minutes = to_number(m["n"]) * (60 if hours else 1) + (30 if hours and m["half"] else 0)
-        if hours and m["tail"]:
-            minutes += 30 if m["tail"] == "a half" else float(m["tail"])
-        less, more = m["less"], m["more"]
-        if m["after"]:
-            more, less = (m["after"], None) if re.search("more|longer|plus", m["after"]) else (None, m["after"])
-        ruled_out = is_negative(negative, m.start()) and not (less or more)
-        if m["about"]:
-            found.append(_wish(field, minutes - 15, minutes + 15, f"about {minutes:.0f} minutes long", ruled_out))
-        elif more or less:
-            low, high = (minutes, None) if more else (None, minutes)
-            said = "{side} {value:.0f} minutes long"
-            found.append(_bound(field, low, high, said, turned=_turned(negative, m)))
-        else:
-            found.append(_wish(field, minutes - 10, minutes + 10, f"about {minutes:.0f} minutes long", ruled_out))
-    return found
 
 
 def _prices(utterance: Utterance, negative: list[Span], field: str) -> list[Wish]:
     found = []
+    for m in utterance.pop_all(_MONEY_RANGE):
+        least, most = sorted((to_number(m["low"]), to_number(m["high"] or m["high2"])))
+        found.append(span_wish(field, least, most, f"for {least:g} to {most:g}", is_negative(negative, m.start())))
     for m in utterance.pop_all(_MONEY):
         amount = to_number(m["n"])
         if m["side"] in {"around", "about"}:
-            found.append(_wish(field, amount * 0.8, amount * 1.2, f"for about {amount:g}"))
+            found.append(span_wish(field, amount * 0.8, amount * 1.2, f"for about {amount:g}"))
             continue
-        low, high = (amount, None) if re.fullmatch(_MORE, m["side"]) else (None, amount)
-        found.append(_bound(field, low, high, "for {side} {value:g}", turned=_turned(negative, m)))
+        low, high = (amount, None) if re.fullmatch(MORE, m["side"]) else (None, amount)
+        found.append(bound(field, low, high, "for {side} {value:g}", ruled_out=turned(negative, m)))
     return found
 
 
-def _stars(utterance: Utterance, field: str) -> list[Wish]:
+def _stars(utterance: Utterance, negative: list[Span], field: str, *, bare: bool) -> list[Wish]:
+    """Ratings; "at least seven" alone is one only where no other field could be meant."""
     found = []
-    for m in utterance.pop_all(_STARS):
-        value = to_number(m["n"] or m["n2"] or m["n3"])
-        found.append(_wish(field, value, None, f"rated {value:g} or better"))
+    for m in utterance.pop_all(_BETWEEN_STARS):
+        least, most = sorted((to_number(m["low"]), to_number(m["high"])))
+        found.append(span_wish(field, least, most, f"rated {least:g} to {most:g}", is_negative(negative, m.start())))
+    for m in list(_STARS.finditer(utterance.view)):
+        said = m["n"]
+        if said and not (m["unit"] or re.match(r"(?:rat|with|score)", m[0]) or bare):
+            continue
+        utterance.take(*m.span())
+        value = to_number(said or m["n2"] or m["n3"] or m["n4"])
+        down = bool(m["side"]) and re.match("at most|under|below|less|no more", m["side"]) is not None
+        low, high = (None, value) if down else (value, None)
+        if turned(negative, m) and m["side"]:
+            low, high = high, low
+        words = f"rated {value:g} or better" if low is not None else f"rated {value:g} or lower"
+        found.append(Wish(field=field, low=low, high=high, words=words))
     return found
 
 
 def _named_fields(utterance: Utterance, negative: list[Span], roles: Roles) -> list[Wish]:
+    """Bounds on any number field by its name ("weight under 500", "at least two oscars", "oscar winners")."""
     found = []
-    for field in roles.numbers:
-        name = re.escape(field.replace("_", " ").rstrip("s"))
-        pattern = re.compile(
-            rf"\b(?:(?P<less>{_LESS})|(?P<more>{_MORE}))\s*(?P<n>\d+(?:[.,]\d+)?)\s*{name}s?\b|"
-            rf"\b{name}s?\s*(?:(?P<less2>{_LESS})|(?P<more2>{_MORE}))\s*(?P<n2>\d+(?:[.,]\d+)?)"
-        )
-        for m in utterance.pop_all(pattern):
-            value = to_number(m["n"] or m["n2"])
-            low, high = (None, value) if m["less"] or m["less2"] else (value, None)
-            said = field.replace("_", " ").replace("{", "").replace("}", "") + " {side} {value:g}"
-            found.append(_bound(field, low, high, said, turned=_turned(negative, m)))
-        if utterance.pop(
-            re.compile(
-                rf"\b(?:with|won|winning|has|have|got)\s+(?:an? |some |many )?{name}s?\b|"
-                rf"\b{name}s?[\s-]winn(?:er|ing)s?\b"
+    for field, patterns in _field_patterns(roles.numbers):
+        if patterns.stem not in utterance.low:
+            continue
+        said = field.replace("_", " ").replace("{", "").replace("}", "")
+        for m in utterance.pop_all(patterns.between):
+            least, most = sorted((to_number(m["a"] or m["c"]), to_number(m["b"] or m["d"])))
+            found.append(
+                span_wish(field, least, most, f"{said} {least:g} to {most:g}", is_negative(negative, m.start()))
             )
-        ):
-            found.append(_wish(field, 1, None, f"with {field.replace('_', ' ')}"))
+        for m in utterance.pop_all(patterns.bounds):
+            value = to_number(m["n"] or m["n2"])
+            cue = m["less"] or m["less2"] or m["more"] or m["more2"]
+            low, high = (None, value) if m["less"] or m["less2"] else (value, None)
+            if low is not None and re.match("more|over|above", cue) and patterns.counts and value.is_integer():
+                low += 1
+            found.append(bound(field, low, high, said + " {side} {value:g}", ruled_out=turned(negative, m)))
+        for m in utterance.pop_all(patterns.some):
+            if is_negative(negative, m.start()) or re.match(r"\s*(?:no|without)\b", m[0]):
+                found.append(Wish(field=field, high=0, words=f"without {said}"))
+            else:
+                low = to_number(m["n"]) if m["n"] else 1
+                found.append(
+                    Wish(field=field, low=low, words=f"with {said}" if low == 1 else f"with at least {low:g} {said}")
+                )
     return found
+
+
+class _Patterns(NamedTuple):
+    stem: str
+    between: re.Pattern[str]
+    bounds: re.Pattern[str]
+    some: re.Pattern[str]
+    counts: bool
+
+
+@lru_cache(maxsize=16)
+def _field_patterns(fields: tuple[str, ...]) -> list[tuple[str, _Patterns]]:
+    """Patterns for each number field's own name; a plural name ("oscars") counts things, so "more than one" is two."""
+    made = []
+    for field in fields:
+        stem = field.replace("_", " ").rstrip("s").casefold()
+        if len(stem) < 2:
+            continue
+        name = rf"{re.escape(stem)}s?"
+        made.append(
+            (
+                field,
+                _Patterns(
+                    stem,
+                    re.compile(
+                        rf"\b(?:between|from) (?P<a>{_N}) (?:and|to) (?P<b>{_N}) {name}\b|"
+                        rf"\b{name} (?:of )?(?:between|from) (?P<c>{_N}) (?:and|to) (?P<d>{_N})\b"
+                    ),
+                    re.compile(
+                        rf"\b(?:(?:with|won|having|has|got) )?(?:(?P<less>{LESS})|"
+                        rf"(?P<more>{MORE}))\s*(?P<n>{_N})\s*{name}\b|"
+                        rf"\b{name}\s*(?:of )?(?:(?P<less2>{LESS})|(?P<more2>{MORE}))\s*(?P<n2>{_N})\b"
+                    ),
+                    re.compile(
+                        rf"\b(?:with|without|no|won|winning|has|have|got)\s+(?:an? |some |many |any |"
+                        rf"the )?(?:(?P<n>{_N}) )?{name}\b|"
+                        rf"\b(?:an? )?{name}[\s-](?:winn(?:er|ing)s?|awarded)\b"
+                    ),
+                    field.endswith("s"),
+                ),
+            )
+        )
+    return made
 
 
 def _count(utterance: Utterance) -> int | None:

@@ -34,7 +34,8 @@ _NOUN = r"(?:" + "|".join(sorted(NOUNS, key=len, reverse=True)) + r")"
 _SMALL = r"(?:\d{1,2}|" + "|".join(list(NUMBER_WORDS)[1:]) + r")"
 _STOP = (
     r"(?=\s*(?:$|[.,;:!?)]|and\b|or\b|is\b|was\b|about\b|already\b|but\b|please\b|too\b|"
-    r"looks?\b|sounds?\b|here\b|again\b))"
+    r"looks?\b|sounds?\b|t?here\b|again\b|than\b|vs\b|versus\b|with\b|to\b|"
+    r"(?:short|long|new|old|cheap|dark|bett|\w+i)er\b|more\b|less\b))"
 )
 
 _FIRST_FEW = re.compile(rf"\b(?:the\s+)?(?P<which>first|last)\s+(?P<n>{_SMALL}|couple(?: of)?|few)\b(?:\s+{_NOUN}\b)?")
@@ -49,7 +50,7 @@ _LISTED = re.compile(
 _WITH_NOUN = re.compile(rf"\b(?:the\s+|your\s+|that\s+)?(?P<o>{_ORDINAL})\s+(?:{_NOUN}|on the list|in the list)\b")
 _BARE = re.compile(rf"\bthe\s+(?P<o>{_ORDINAL})\b{_STOP}")
 _ALL = re.compile(
-    r"\b(?:all(?: of)? (?:of )?(?:them|these|those)|(?:them|these|those) all|every one of "
+    r"\b(?:all(?: of)? (?:of )?(?:them|these|those)|(?:them|these|those|'?em) all|every one of "
     r"(?:them|these)|both(?: of (?:them|these|those))?)\b"
 )
 _IT = re.compile(
@@ -73,6 +74,8 @@ class Pointed:
     """Slots that aren't on the slate."""
     vague: bool = False
     """An "it" that could be anything."""
+    start: int = -1
+    """Where the first pointing words begin; -1 when there are none."""
 
     @property
     def empty(self) -> bool:
@@ -80,7 +83,9 @@ class Pointed:
         return not (self.slots or self.items or self.vague)
 
 
-def read_pointers(utterance: Utterance, scene: Scene, *, pronouns: bool, bare_numbers: bool) -> Pointed:
+def read_pointers(
+    utterance: Utterance, scene: Scene, *, pronouns: bool, bare_numbers: bool, all_words: bool = True
+) -> Pointed:
     """Take every pointing word out of a message.
 
     Args:
@@ -88,9 +93,11 @@ def read_pointers(utterance: Utterance, scene: Scene, *, pronouns: bool, bare_nu
         scene: what can be pointed at.
         pronouns: whether "it" and "that" point at the item last spoken of (they often point at nothing).
         bare_numbers: whether a lone number is a slot ("why 2?").
+        all_words: whether "both" and "all of them" point at the whole slate.
     """
     pointed = Pointed()
     size = len(scene.slate)
+    before = utterance.view
     for m in utterance.pop_all(_FIRST_FEW):
         few = 3 if m["n"] == "few" else 2 if m["n"].startswith("couple") else _small(m["n"])
         pointed.slots += (
@@ -108,11 +115,13 @@ def read_pointers(utterance: Utterance, scene: Scene, *, pronouns: bool, bare_nu
     if bare_numbers:
         for m in utterance.pop_all(_BARE_NUMBERS):
             pointed.slots += [int(n) for n in re.findall(r"\d+", m[0])]
-    if utterance.pop(_ALL):
+    if all_words and utterance.pop(_ALL):
         pointed.slots += [card.slot for card in scene.slate]
     if pronouns and not pointed.slots and utterance.pop(_IT):
         _point_at_focus(pointed, scene)
     _resolve(pointed, scene)
+    pairs = zip(before, utterance.view, strict=True)
+    pointed.start = next((place for place, (was, now) in enumerate(pairs) if was != now), -1)
     return pointed
 
 

@@ -17,11 +17,15 @@ _NOT_TOO = (
     r"(?:not|isn'?t|aren'?t|less|nothing|nothing that|no|don'?t want (?:anything|"
     r"something)?)\s*(?:that|too|so|as|very|quite|really|which is|these)?\s*"
 )
-_TOO = r"(?:(?:these|they|those|that|it|this) ?(?:are|is|'re|'s)? )?(?:all )?(?:a bit )?too\s+"
+_THEY = r"(?:these|they|those|that|it|this|all)(?:'re|'s| are| is| look| looks| seem| seems| feel| feels)?"
+_TOO = (
+    rf"(?:(?:{_THEY} )?(?:all )?(?:a (?:bit|little) |way |far |much )?too|"
+    rf"{_THEY} (?:all )?(?:so|very|pretty|rather|quite|really|a bit|a little|kind of))\s+"
+)
 
 _NEWER = re.compile(
     rf"\b{_MUCH}(?:newer|more (?:recent|modern|current|contemporary))(?: (?:ones?|films?|"
-    rf"movies?))?\b|\b{_NOT_TOO}(?:old|dated|ancient|old-fashioned)\b|\b{_TOO}(?:old|dated)\b"
+    rf"movies?))?\b|\b{_NOT_TOO}(?:old|dated|ancient|old-fashioned)\b|\b{_TOO}(?:old|dated|ancient|old-fashioned)\b"
 )
 _OLDER = re.compile(
     rf"\b{_MUCH}(?:older|earlier|more (?:classic|vintage))(?: (?:ones?|films?|movies?))?\b|"
@@ -47,9 +51,16 @@ _CHEAP = re.compile(r"\b(?:cheap|inexpensive|affordable|budget)\b")
 
 
 def read_relative(
-    utterance: Utterance, scene: Scene, catalogue: Catalogue, roles: Roles
+    utterance: Utterance, scene: Scene, anchors: list[str], catalogue: Catalogue, roles: Roles
 ) -> tuple[list[Wish], list[str], bool]:
     """Take comparing words out of a message.
+
+    Args:
+        utterance: the message.
+        scene: the cards that "newer" is compared with.
+        anchors: item ids that the message itself names as examples; "like Fargo but newer" is newer than Fargo.
+        catalogue: what "recent" is compared with, and "newer" where there are neither.
+        roles: its fields by part.
 
     Returns:
         Wishes, sentences about what was assumed, and whether the message compares with the slate (so it refines).
@@ -65,7 +76,7 @@ def read_relative(
         for pattern, direction in ((up, 1), (down, -1)):
             if name is None or pattern is None or utterance.pop(pattern) is None:
                 continue
-            wish = _beside_slate(name, direction, scene, catalogue, roles)
+            wish = _beside(name, direction, anchors or [card.item_id for card in scene.slate], catalogue, roles)
             if wish is not None:
                 wishes.append(wish)
                 compares = compares or bool(scene.slate)
@@ -88,10 +99,10 @@ def read_relative(
     return wishes, notes, compares
 
 
-def _beside_slate(name: str, direction: int, scene: Scene, catalogue: Catalogue, roles: Roles) -> Wish | None:
+def _beside(name: str, direction: int, items: list[str], catalogue: Catalogue, roles: Roles) -> Wish | None:
+    """A bound beside the median of some items, or of the catalogue without any."""
     values = catalogue.numbers(name)
-    cards = catalogue.indices([card.item_id for card in scene.slate])
-    shown = values[cards] if scene.slate else values
+    shown = values[catalogue.indices(items)] if items else values
     shown = shown[~np.isnan(shown)]
     if not len(shown):
         return None

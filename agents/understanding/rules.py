@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import re
 
-from agents.intent import Act, Intent, Wish
+from agents.intent import Act, Intent, OfferKind, Wish
 from agents.understanding import acts
+from agents.understanding.comparing import read_comparison
 from agents.understanding.lasting import read_lasting
-from agents.understanding.lexicon import FILLER, Mood
-from agents.understanding.names import LIKE, LOVED, PeopleReader, TitleReader
+from agents.understanding.lexicon import FILLER
+from agents.understanding.mixed import combined, split_question
+from agents.understanding.moods import Mood
+from agents.understanding.names import LIKE, LOVED, TitleReader
 from agents.understanding.negation import is_negative, negative_spans
 from agents.understanding.numbers import read_numbers
+from agents.understanding.people import PeopleReader
 from agents.understanding.references import Pointed, read_pointers
 from agents.understanding.relative import read_relative
+from agents.understanding.relaxing import read_relaxed
+from agents.understanding.replies import read_reply
 from agents.understanding.roles import Roles
 from agents.understanding.scene import Scene
-from agents.understanding.text import Span, Utterance
-from agents.understanding.vocabulary import Vocabulary, phrase_for, wishes
+from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
+from agents.understanding.topics import field_words, task_of, topic_words
+from agents.understanding.vocabulary import Hit, Vocabulary, phrase_for, wishes
 from recsys_core.catalog.catalogue import Catalogue
-from recsys_core.generator.protocol import Task
 from tools.titles import TitleIndex, plain
 
-_COMPARATIVE = re.compile(r"\b(?:\w+(?:ier|ter|der)|more|less)\b")
+_COMPARATIVE = re.compile(
+    r"\b(?:more|less|(?!(?:sold|prem|barr|glac|carr|front|cash|p|t)ier)\w{2,}ier|newer|older|shorter|longer|darker|lighter|smarter|"
+    r"deeper|calmer|faster|slower|cheaper|later|earlier|weirder|stranger|softer|harder|bigger|smaller|better|tenser|sadder|"
+    r"quieter|gentler|louder|milder)\b(?! than\b)"
+)
+_CHILD_AGE = re.compile(
+    r"\b(?:for )?(?:my |a |our |the )?(?:\w+ )?(?P<n>\d{1,2}|"
+    + "|".join(list(NUMBER_WORDS)[1:])
+    + r")[\s-]*(?:and \w+ )?"
+    r"(?:years?|yrs?|yo)[\s-]*(?:olds?)?\b(?<!years)(?<!year)"
+)
+_COMPLAINT = re.compile(
+    r"\b(?:is|are|was|looks?|seems?|sounds?|feels?) (?:a (?:bit|little) |way |far |much |just )?(?:too|so)\b"
+)
 _QUESTION = re.compile(r"^\W*(?:what|who|when|where|how|is|are|can|could|do|does|did|will|which)\b")
 
 
@@ -38,8 +57,8 @@ class RuleUnderstanding:
         self.roles = Roles.of(catalogue)
         self.vocabulary = Vocabulary(catalogue, self.roles)
         self._titles = TitleReader(catalogue, titles, self.vocabulary)
-        self._people = PeopleReader(catalogue, self.roles, self.vocabulary)
-        self._field_words = _field_words(self.roles)
+        self.people = PeopleReader(catalogue, self.roles, self.vocabulary)
+        self._field_words = field_words(self.roles)
         self.title_forms = titles.forms
 
     def understand(self, message: str, scene: Scene) -> Intent:
@@ -51,11 +70,24 @@ class RuleUnderstanding:
         """
         if (lasting := read_lasting(message, scene, self)) is not None:
             return lasting
+        reply = read_reply(message, scene.previous)
+        if reply is not None:
+            return self._with_task(reply)
+        parts = split_question(message)
+        if parts is not None:
+            both = combined(self._read(parts.question, scene), self._read(parts.rest, scene), scene)
+            if both is not None:
+                return both
+        return self._read(message, scene)
+
+    def _read(self, message: str, scene: Scene) -> Intent:
         utterance = Utterance(message)
         intent = Intent()
         small = self._opening(utterance, intent)
         if small is not None:
             return small
+        if read_comparison(utterance, scene, self._titles, self.vocabulary, intent):
+            return intent
         negative = negative_spans(utterance.low)
         self._read_slate_talk(utterance, scene, negative, intent)
         if intent.act is not Act.recommend:
@@ -68,8 +100,12 @@ class RuleUnderstanding:
         """Greetings, help, reset, undo; an Intent when the message holds nothing else."""
         if acts.HELP.search(utterance.view):
             return Intent(act=Act.help)
-        if utterance.pop(acts.UNDO) and not _content(utterance):
-            return Intent(act=Act.undo)
+        undo = utterance.pop(acts.UNDO)
+        intent.back = acts.steps_back(undo) if undo else 0
+        if undo and not _content(utterance):
+            return Intent(act=Act.undo, back=intent.back)
+        if utterance.pop(acts.SWITCH):
+            intent.fresh = True
         if list(utterance.pop_all(acts.RESET)):
             intent.fresh = True
             if not _content(utterance):
@@ -88,6 +124,10 @@ class RuleUnderstanding:
     def _read_slate_talk(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> None:
         """Why, about, seen, liked, more like it: talk about cards and titles."""
         quoted = self._titles.quoted(utterance)
+        dated = self._titles.with_year(utterance, negative)
+        intent.barred += dated.barred
+        quoted.items += dated.items
+        quoted.unlinked += dated.unlinked
         why = utterance.pop(acts.WHY) is not None
         about = not why and utterance.pop(acts.ABOUT) is not None
         if why or about:
@@ -99,8 +139,9 @@ class RuleUnderstanding:
         if intent.act is not Act.recommend:
             return
         for cue, sure in ((LIKE, False), (LOVED, True)):
-            linked = self._titles.after(utterance, cue, sure=sure)
+            linked = self._titles.after(utterance, cue, sure=sure, negative=negative)
             intent.anchors += linked.items
+            intent.barred += linked.barred
             intent.unlinked += linked.unlinked
             intent.notes += linked.notes
         named, barred = self._titles.named(utterance, negative)
@@ -144,6 +185,11 @@ class RuleUnderstanding:
             if scene.slate
             else Pointed()
         )
+        if negative and not pointing:
+            # "not Alien": a card that is ruled out by its title
+            ruled_out = Utterance(" ".join(utterance.raw[span.start : span.end] for span in negative))
+            intent.barred += self._titles.mentioned(ruled_out, [card.item_id for card in scene.slate])
+            self._titles.mentioned(utterance, intent.barred)
         items = list(dict.fromkeys([*named, *pointed.items]))
         if seen and not items and not pointed.vague:
             items = self._titles.after(utterance, re.compile(r"(?:^|\x1f)\s*(?=[^\s\x1f])"), sure=True).items
@@ -161,12 +207,8 @@ class RuleUnderstanding:
 
     def _read_bare_pointer(self, utterance: Utterance, negative: list[Span], intent: Intent, pointed: Pointed) -> None:
         """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""
-        if (
-            negative
-            and is_negative(negative, negative[0].start)
-            and negative[0].end >= len(utterance.low.rstrip(" .!?"))
-        ):
-            intent.barred = pointed.items
+        if is_negative(negative, pointed.start) or _COMPLAINT.search(utterance.low):
+            intent.barred = list(dict.fromkeys([*intent.barred, *pointed.items]))
         elif "?" in utterance.low or _QUESTION.search(utterance.low) or not _content(utterance):
             intent.act = Act.about
             intent.items = pointed.items
@@ -190,18 +232,29 @@ class RuleUnderstanding:
 
     def _read_wishes(self, utterance: Utterance, negative: list[Span], scene: Scene, intent: Intent) -> bool:
         """Everything that is asked for or ruled out; True when the message compares with the slate."""
-        intent.dropped = acts.dropped_fields(utterance, self._field_words)
+        read_relaxed(utterance, negative, scene, intent, self.vocabulary, self.roles, self._field_words)
+        intent.dropped = list(dict.fromkeys([*intent.dropped, *acts.dropped_fields(utterance, self._field_words)]))
+        children = self._for_children(utterance, negative)
         # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
-        compared, notes, compares = read_relative(utterance, scene, self.catalogue, self.roles)
+        compared, notes, compares = read_relative(utterance, scene, intent.anchors, self.catalogue, self.roles)
         in_language = self._languages(utterance, negative)
-        people, unknown = self._people.read(utterance, negative)
+        people, unknown = self.people.read(utterance, negative)
         hits, moods = self.vocabulary.find(utterance)
+        people += self.people.leftover(utterance, negative)
+        self._misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"
         intent.task, task_words = acts.read_task(utterance)
         intent.more = utterance.pop(acts.MORE) is not None
-        intent.wishes = [*compared, *numbers, *in_language, *wishes(hits, utterance, negative, self.roles), *people]
-        leaning, words = self._moods(moods, negative)
+        intent.wishes = [
+            *compared,
+            *numbers,
+            *children,
+            *in_language,
+            *wishes(hits, utterance, negative, self.roles),
+            *people,
+        ]
+        leaning, words = self._moods(moods, utterance, negative, intent)
         intent.wishes += leaning
         intent.notes += notes
         intent.unlinked += unknown
@@ -219,10 +272,11 @@ class RuleUnderstanding:
         found = []
         names = "|".join(re.escape(v) for v in sorted(self.vocabulary.values.get(field, {}), key=len, reverse=True))
         pattern = re.compile(
-            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b"
+            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b|"
+            rf"\bnon[\s-]+(?P<c>{names})\b"
         )
         for match in utterance.pop_all(pattern) if names else ():
-            value = self.vocabulary.values[field][plain(match["a"] or match["b"])]
+            value = self.vocabulary.values[field][plain(match["a"] or match["b"] or match["c"])]
             ruled_out = is_negative(negative, match.start())
             found.append(
                 Wish(
@@ -234,16 +288,46 @@ class RuleUnderstanding:
             )
         return found
 
-    def _moods(self, moods: list[tuple[Span, Mood]], negative: list[Span]) -> tuple[list[Wish], list[str]]:
+    def _misspelt(self, utterance: Utterance, hits: list[Hit], moods: list[tuple[Span, Mood]], intent: Intent) -> None:
+        """Read a word that is a slip of the pen away from one of the vocabulary as that word, and say so."""
+        for word, span in _content(utterance):
+            meant = self.vocabulary.misspelt(word)
+            if meant is None or (span.start > 0 and utterance.raw[span.start].isupper()):
+                continue
+            utterance.take(span.start, span.end)
+            mood = self.vocabulary.mood(meant)
+            hits += [Hit(span, meaning) for meaning in self.vocabulary.lookup(meant)[:1]]
+            if mood is not None and not self.vocabulary.lookup(meant):
+                moods.append((span, mood))
+            intent.notes.append(f"I read {_quoted(word)} as {_quoted(meant)}.")
+        hits.sort(key=lambda hit: hit.span.start)
+
+    def _for_children(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
+        """Take "for my six-year-old": the catalogue's value for children, where it has one."""
+        found = []
+        for match in utterance.pop_all(_CHILD_AGE):
+            meanings = self.vocabulary.lookup("for kids")
+            if to_number(match["n"]) <= 12 and meanings and not is_negative(negative, match.start()):
+                values = list(meanings[0].values)
+                words = phrase_for(meanings[0].field, "", False, self.roles, values)
+                found.append(Wish(field=meanings[0].field, values=values, words=words))
+        return found
+
+    def _moods(
+        self, moods: list[tuple[Span, Mood]], utterance: Utterance, negative: list[Span], intent: Intent
+    ) -> tuple[list[Wish], list[str]]:
         found: list[Wish] = []
         words: list[str] = []
         for span, mood in moods:
-            turned = is_negative(negative, span.start) and not mood.forms[0].startswith("less")
+            # "less dark" is a mood of its own; "less violent" rules out
+            own = utterance.low[span.start : span.end].startswith("less ")
+            turned = is_negative(negative, span.start) and not own
             names, hard = (mood.ruled_out, True) if turned else (mood.values, False)
             if turned and not mood.ruled_out:
                 names, hard = mood.instead, False
             elif not turned:
                 words.append(mood.words)
+                intent.mood = intent.mood or ("" if mood.topic else mood.words)
             picked = self._pick_genres(names)
             if picked is not None:
                 field, values = picked
@@ -263,16 +347,22 @@ class RuleUnderstanding:
         text = utterance.low
         asks = bool(intent.wishes or intent.anchors or intent.task or intent.words)
         about_slate = bool(
-            intent.seen or intent.liked or intent.disliked or intent.more or intent.dropped or intent.barred
+            intent.seen
+            or intent.liked
+            or intent.disliked
+            or intent.more
+            or intent.dropped
+            or intent.barred
+            or intent.back
         )
         changes = about_slate or bool(intent.slots) or compares or not asks or acts.REFINE.search(text) is not None
-        compared = _COMPARATIVE.search(text) is not None and not intent.anchors
+        compared = (_COMPARATIVE.search(text) is not None and not intent.anchors) or _answers(text, scene)
         intent.fresh = intent.fresh or not scene.running or not (changes or compared)
         nothing = not asks and not about_slate and intent.k is None and not intent.slots and not intent.unlinked
         off_topic = (
             _QUESTION.search(text) and not intent.wishes and not intent.anchors and not acts.REQUEST.search(text)
         )
-        spoken_of = set(re.findall(r"[^\W_]+", text)) & _topic_words(self.catalogue.item_noun)
+        spoken_of = set(re.findall(r"[^\W_]+", text)) & topic_words(self.catalogue.item_noun)
         if intent.unlinked and not asks and not about_slate:
             # a title or name that isn't there, and nothing else to go by: say so rather than guess
             intent.act = Act.clarify
@@ -282,41 +372,26 @@ class RuleUnderstanding:
             intent.notes.append("I could not read a wish in that, so here is what I would pick for you.")
         elif intent.residue and not intent.wishes and not any("a" <= c <= "z" for c in "".join(intent.residue)):
             intent.notes.append("I read English best, so I may have missed what you meant.")
-        if intent.task is None and asks:
-            intent.task = _task(intent, self.roles)
+        if asks:
+            self._with_task(intent)
+
+    def _with_task(self, intent: Intent) -> Intent:
+        if intent.task is None and intent.act is Act.recommend and (intent.wishes or intent.anchors or intent.words):
+            intent.task = task_of(intent, self.roles)
+        return intent
 
 
-def _task(intent: Intent, roles: Roles) -> Task:
-    if intent.residue or intent.anchors:
-        return Task.query
-    if any(not wish.negative and wish.field in roles.genres for wish in intent.wishes):
-        return Task.category
-    return Task.query if intent.words else Task.for_you
+def _answers(text: str, scene: Scene) -> bool:
+    """Whether a short message answers the question that the last answer ended with, and so goes on with its request."""
+    asked = scene.previous is not None and any(o.kind is OfferKind.choice for o in scene.previous.offers)
+    return asked and len(text.split()) <= 8
+
+
+def _quoted(text: str) -> str:
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def _content(utterance: Utterance) -> list[tuple[str, Span]]:
     return [
         (word, span) for word, span in utterance.words() if word not in FILLER and not word.isdigit() and len(word) > 1
     ]
-
-
-def _topic_words(noun: str) -> set[str]:
-    singular = noun[:-1] if noun.endswith("s") else noun
-    return {noun, singular, "watch", "see", "read", "play", "movie", "movies", "film", "films", "recommend", "suggest"}
-
-
-def _field_words(roles: Roles) -> dict[str, str]:
-    words: dict[str, str] = {}
-    for names, field in (
-        (("country", "countries", "place", "origin"), roles.country),
-        (("language",), roles.language),
-        (("year", "age", "decade", "period", "era", "date"), roles.year),
-        (("length", "duration", "runtime", "time"), roles.duration),
-        (("price", "cost"), roles.price),
-        (("genre", "kind", "category", "type"), roles.genres[0] if roles.genres else None),
-        (("director", "author", "artist"), roles.makers[0] if roles.makers else None),
-        (("actor", "cast"), roles.performers[0] if roles.performers else None),
-    ):
-        if field:
-            words.update(dict.fromkeys(names, field))
-    return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.intent import Intent
 from agents.state import SlateCard, WorkingRequest
 
 
@@ -17,6 +18,8 @@ class Scene:
     """Item id last spoken of; empty when none."""
     request: WorkingRequest | None = None
     """The running request; None at the start of a thread."""
+    previous: Intent | None = None
+    """What the message before was understood as, with what its answer asked or offered; None when there was none."""
 
     def item_at(self, slot: int) -> str | None:
         """Item id in a slot, counted from 1; None when there is no such slot."""

@@ -15,10 +15,17 @@ NUMBER_WORDS = {
     for number, word in enumerate(
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     )
-}
-"""Small numbers as words."""
+} | {"fifteen": 15, "twenty": 20}
+"""Small numbers as words: how many of something."""
 
-NUMBER = r"(?:\d+(?:[.,]\d+)?|" + "|".join(list(NUMBER_WORDS)[1:]) + r"|an?|a couple(?: of)?|half an)"
+_BIG = {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "hundred": 100}
+_AFTER_HUNDRED = re.compile(r"(?:a|one|1)? ?hundred(?: and (?P<more>\w+))?")
+
+NUMBER = (
+    r"(?:\d+(?:[.,]\d+)?|(?:a |one )?hundred(?: and \w+)?|"
+    + "|".join([*list(NUMBER_WORDS)[1:], *list(_BIG)[:-1]])
+    + r"|an?|a couple(?: of)?|half an)"
+)
 """Pattern of a small number."""
 
 
@@ -45,6 +52,11 @@ def to_number(word: str) -> float:
         return float(NUMBER_WORDS[word])
     if word in {"a", "an"}:
         return 1.0
+    if word in _BIG:
+        return float(_BIG[word])
+    if hundred := _AFTER_HUNDRED.fullmatch(word):
+        rest = hundred["more"] or "zero"
+        return 100.0 + (NUMBER_WORDS | _BIG).get(rest, 0)
     if word.startswith("a couple"):
         return 2.0
     if word == "half an":
@@ -70,16 +82,14 @@ class Utterance:
     def __init__(self, raw: str) -> None:
         self.raw = raw
         self.low = same_length_fold(raw)
-        self._used = bytearray(len(raw))
-
-    @property
-    def view(self) -> str:
+        self.view = self.low
         """The folded message; eaten characters are USED."""
-        return "".join(USED if used else c for c, used in zip(self.low, self._used, strict=True))
+        self._taken = False
 
     def take(self, start: int, end: int) -> None:
         """Mark a piece as understood."""
-        self._used[start:end] = b"\x01" * (end - start)
+        self.view = self.view[:start] + USED * (end - start) + self.view[end:]
+        self._taken = self._taken or end > start
 
     def pop(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """The first match among what is left, which is taken."""
@@ -110,4 +120,4 @@ class Utterance:
 
     def untouched(self) -> bool:
         """True when nothing has been eaten yet."""
-        return not any(self._used)
+        return not self._taken

@@ -6,8 +6,12 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
 from agents.intent import Wish
-from agents.understanding.lexicon import COMBINED, COUNTRY_NAMES, DEMONYMS, FILLER, MOODS, REGIONS, SYNONYMS, Mood
+from agents.understanding.lexicon import COMBINED, COUNTRY_NAMES, DEMONYMS, FILLER, REGIONS, SYNONYMS
+from agents.understanding.moods import MOODS, Mood
 from agents.understanding.negation import is_negative
 from agents.understanding.roles import Roles
 from agents.understanding.text import Span, Utterance
@@ -18,8 +22,14 @@ from tools.titles import plain
 MAX_VALUES = 1000
 """A field with more distinct values than this is no vocabulary."""
 
-_SOFTENER = re.compile(r"(?:\bmore|\bbit of|\btouch of|\bhint of|\belements of|\bextra)\s+$")
-_OR_LIST = re.compile(r"^(?:\s*,\s*|\s*/\s*|\s*,?\s*\b(?:or|and/or)\s+(?:a |an |some )?)$")
+_SOFTENER = re.compile(
+    r"\b(?:more|bit of|touch of|hint of|elements of|dash of|extra|preferably|ideally|maybe|possibly)\s+"
+    r"(?:something |some |a |an |from |in )*$"
+)
+_SOFTENED = re.compile(
+    r"^\s*(?:\w+\s+)?(?:would be (?:nice|great|good|a plus|ideal|perfect)|if (?:possible|you can))\b"
+)
+_OR_LIST = re.compile(r"^(?:\s*,\s*|\s*/\s*|\s*,?\s*\b(?:or|nor|and/or)\s+(?:a |an |some )?)$")
 _AND_LIST = re.compile(r"^(?:\s*,\s*|\s*,?\s*\band\s+)$")
 
 
@@ -67,6 +77,7 @@ class Vocabulary:
             self._add(re.sub(r"^(is|has)_", "", flag).replace("_", " "), Meaning(flag, ("true",)))
         self._moods = {plain(form): mood for mood in MOODS for form in mood.forms}
         self.longest = max((p.count(" ") + 1 for p in (*self._phrases, *self._moods)), default=1)
+        self._single = [p for p in dict.fromkeys((*self._phrases, *self._moods)) if " " not in p and len(p) >= 5]
 
     def pick(self, field: str, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the names that the field has as values, spelled as in the catalogue."""
@@ -84,6 +95,16 @@ class Vocabulary:
     def mood(self, phrase: str) -> Mood | None:
         """The mood that a phrase is."""
         return self._moods.get(plain(phrase))
+
+    def misspelt(self, word: str) -> str | None:
+        """The phrase that a word is a slip of the pen away from: same first letter, one or two letters wrong."""
+        key = plain(word)
+        if len(key) < 5 or key in FILLER or self.knows(key):
+            return None
+        slips = 1 if len(key) < 10 else 2
+        near = [p for p in self._single if p[0] == key[0] and abs(len(p) - len(key)) <= slips]
+        best = process.extractOne(key, near, scorer=OSA.distance, score_cutoff=slips)
+        return best[0] if best else None
 
     def find(self, utterance: Utterance) -> tuple[list[Hit], list[tuple[Span, Mood]]]:
         """Take every phrase out of a message, longest first from the left."""
@@ -172,7 +193,10 @@ def wishes(hits: list[Hit], utterance: Utterance, negative: list[Span], roles: R
         field = group[0].meaning.field
         ruled_out = is_negative(negative, group[0].span.start)
         values = list(dict.fromkeys(v for hit in group for v in hit.meaning.values))
-        softened = _SOFTENER.search(utterance.low[: group[0].span.start]) is not None
+        softened = (
+            _SOFTENER.search(utterance.low[: group[0].span.start]) is not None
+            or _SOFTENED.search(utterance.low[group[-1].span.end :]) is not None
+        )
         said = " or ".join(dict.fromkeys(_said(hit, utterance) for hit in group))
         result.append(
             Wish(
@@ -192,7 +216,7 @@ def phrase_for(field: str, said: str, ruled_out: bool, roles: Roles, values: lis
     if len(values) > 3 and said:
         words = said
     elif field == roles.country:
-        words = f"from {listed}"
+        words = f"from {' or '.join(with_article(value) for value in values)}"
     elif field == roles.language:
         words = f"in {listed}"
     elif field in roles.makers or field in roles.writers:
@@ -210,6 +234,14 @@ def phrase_for(field: str, said: str, ruled_out: bool, roles: Roles, values: lis
     )
 
 
+def with_article(country: str) -> str:
+    """A country as it stands behind "from": the United States, the Czech Republic, France."""
+    takes = re.match(
+        r"(?:United|Czech Republic|Soviet|Netherlands|Kingdom|Philippines|Bahamas|Dominican|Republic|People's)", country
+    )
+    return f"the {country}" if takes else country
+
+
 def _said(hit: Hit, utterance: Utterance) -> str:
     return utterance.low[hit.span.start : hit.span.end]
 
@@ -217,7 +249,7 @@ def _said(hit: Hit, utterance: Utterance) -> str:
 def _joined(last: Hit, hit: Hit, utterance: Utterance, roles: Roles) -> bool:
     between = utterance.low[last.span.end : hit.span.start]
     between = re.sub(r"\b(?:films?|movies?|ones?)\b", "", between)
-    if re.search(r"\bor\b|/", between) and _OR_LIST.match(between):
+    if re.search(r"\bn?or\b|/", between) and _OR_LIST.match(between):
         return True
     return hit.meaning.field in roles.exclusive and _AND_LIST.match(between) is not None
 

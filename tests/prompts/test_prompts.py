@@ -20,6 +20,7 @@ BODIES = {
     ("intent", 1): "8a514a720605f2785c953578bd02d49033d3209a8f82b3dca64837146c9ba8f9",
     ("mend", 1): "aa00ea341db56bcde056e5e8131d51ded7b3af9fb7f8eee2c5dafffa9023494a",
     ("next_wish", 1): "7dfa1f155ade33dca6b7b860fd4ec348f873abf41b6119f475abe7a2f7b76499",
+    ("intent", 2): "62157dcaca4d233e5aa6f448681577b4a4e402b7df0a004e300ce1e3c59af561",
     ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
@@ -28,7 +29,6 @@ EVERYDAY = {
     "intent": {"noun": "films", "kinds": ["Mystery", "Comedy"], "message": "something like Fargo"},
     "respond": {"noun": "films", "wish": "funny", "notes": [], "cards": [{"slot": 1, "facts": "Comedy, 1996"}]},
     "next_wish": {"noun": "films", "pieces": ["Lately: genre Crime, year 1990s"]},
-    "smalltalk": {"noun": "films", "message": "hello"},
     "mend": {"noun": "films", "problem": "the number 7 is not among the facts"},
 }
 FOLLOW_UPS = {"mend"}
@@ -86,7 +86,7 @@ def test_the_beginning_does_not_change_from_turn_to_turn(name):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize(("name", "key"), [("intent", "message"), ("smalltalk", "message"), ("respond", "wish")])
+@pytest.mark.parametrize(("name", "key"), [("intent", "message"), ("respond", "wish")])
 def test_user_text_stays_text(name, key, attack):
     calm = render_messages(name, **EVERYDAY[name])
     struck = render_messages(name, **{**EVERYDAY[name], key: attack})

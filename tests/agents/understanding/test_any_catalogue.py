@@ -7,33 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.question import best_question
 from agents.state import SlateCard, WorkingRequest
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.scene import Scene
 from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.catalog.filters import ItemFilter
 from tools.titles import TitleIndex
-
-
-@pytest.fixture(scope="module")
-def shop() -> RuleUnderstanding:
-    tags = pl.List(pl.String)
-    frame = pl.DataFrame(
-        {
-            "id": ["a", "b", "c", "d"],
-            "title": ["Trail Runner", "City Boot", "Beach Sandal", "Snow Boot"],
-            "attr:category": pl.Series(
-                [["Running", "Shoes"], ["Boots"], ["Sandals"], ["Boots", "Winter Sports"]], dtype=tags
-            ),
-            "attr:brand": ["Acme", "Bolt", "Acme", "Cirrus Works"],
-            "attr:colour": ["red", "black", "blue", "white"],
-            "attr:price": [120.0, 80.0, 25.0, 200.0],
-            "attr:stars": [4.5, 3.9, 4.1, 4.8],
-            "attr:weight": [300, 900, 200, 1200],
-            "attr:in_stock": [True, False, True, True],
-        }
-    )
-    catalogue = Catalogue(frame, item_noun="shoes")
-    return RuleUnderstanding(catalogue, TitleIndex(catalogue.titles))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +42,20 @@ def test_a_shop(
 ) -> None:
     wishes = shop.understand(message, Scene()).wishes
     assert (field, values, low, high, negative) in [(w.field, w.values, w.low, w.high, w.negative) for w in wishes]
+
+
+def test_the_question_splits_best_and_suits_any_catalogue(shop: RuleUnderstanding) -> None:
+    catalogue = shop.catalogue
+    best = best_question(catalogue.offered, catalogue, shop.roles)
+    assert best is not None
+    assert best.bits > 1.4
+    masks = [
+        ItemFilter(all_of=[o.wishes[0].condition("string")]).mask(catalogue) for o in best.offers if o.wishes[0].values
+    ]
+    assert all(mask.any() for mask in masks)
+    one = catalogue.offered.copy()
+    one[1:] = False
+    assert best_question(one, catalogue, shop.roles) is None
 
 
 def test_a_catalogue_without_attributes() -> None:
