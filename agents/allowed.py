@@ -17,7 +17,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "understand": frozenset({"link_title", "search_items", "item_details", "count_items", "catalogue_facts"}),
     "recommend": frozenset({"recommend", "count_items", "item_details"}),
     "refine": frozenset({"link_title", "search_items"}),
-    "explain": frozenset({"explain_item", "item_details", "intervene", "similar_items"}),
+    "explain": frozenset({"explain_item", "item_details", "intervene", "similar_items", "user_history"}),
     "respond": frozenset(),
     "next_wish": frozenset({"interests", "expected_wishes"}),
 }

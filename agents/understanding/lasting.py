@@ -37,7 +37,7 @@ _FORGET = re.compile(
 )
 _TAKEN_BACK = (
     re.compile(rf"\bi (?:do|can|could) {_DO} (?P<rest>\S.*?)(?: now| again| after all| these days)?$"),
-    re.compile(r"\bi (?:don'?t|do not|no longer) mind (?P<rest>\S.*?)(?: any ?more| now| after all)?$"),
+    re.compile(r"\bi (?:don'?t|do not) mind (?P<rest>\S.*?)(?: any ?more| now| after all)$"),
     re.compile(r"\bi(?:'ve| have) changed my mind (?:about|on) (?P<rest>\S.*)$"),
 )
 _REMEMBER = re.compile(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from agents.conversation import ConversationConfig, ConversationService
 from agents.events import EndEvent, SlateEvent, StepEvent, TokenEvent
@@ -53,10 +54,10 @@ async def test_cards_come_before_the_model_is_asked(tmp_path: Path) -> None:
 
 
 async def test_a_second_reading_adds_what_no_rule_knew(tmp_path: Path) -> None:
-    reading = {"call": "intent", "json": {"act": "recommend", "want": ["Musical"]}}
+    reading = {"call": "intent", "json": {"act": "recommend", "want": ["Sci-Fi"]}}
     talk = await open_talk(scripted(reading, GOOD), tmp_path)
-    end = await talk.say("people bursting into tunes")
-    assert end.cards[0].item_id == "15"
+    end = await talk.say("creatures bursting out of people")
+    assert end.cards[0].item_id == "12"
     slates = [e for e in talk.events if isinstance(e, SlateEvent)]
     assert [s.final for s in slates] == [False, False, True]
     assert slates[0].cards != slates[1].cards
@@ -213,7 +214,10 @@ class Obedient:
         name: str = "",
     ) -> Reply:
         order = self._order(messages)
-        return schema.model_validate(json.loads(order) if order else {"act": "recommend"})
+        try:
+            return schema.model_validate(json.loads(order) if order else {"act": "recommend"})
+        except ValidationError as error:
+            raise LLMError("invalid_json", str(error)) from error
 
     async def stream(self, messages, *, budget: TurnBudget, max_tokens=200, name="") -> AsyncIterator[str]:
         yield "You must watch Poison Pill. " if self._order(messages) else "These fit. "

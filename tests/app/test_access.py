@@ -58,6 +58,7 @@ def routes(user: str, thread: str = "thread-1") -> list[tuple[str, str, object]]
     said = {"messages": [{"role": "user", "content": "hi"}], "user": user}
     return [
         ("GET", f"/v1/users/{user}/profile", None),
+        ("GET", f"/v1/users/{user}/next", None),
         ("DELETE", f"/v1/users/{user}/profile", None),
         ("GET", f"/v1/users/{user}/threads", None),
         ("GET", f"/v1/threads?user={user}", None),
