@@ -102,18 +102,30 @@ def card_sources(card: Card) -> list[str]:
 
 
 def _foreign_numbers(text: str, sources: str, cards: Sequence[Card]) -> list[str]:
-    """Numbers that no source holds. Small counts, and years between those of the cards, are free."""
+    """Numbers that no source holds. Small counts, differences of two cards, and years between those of the
+    cards, are free.
+    """
     known = {n.rstrip(".,") for n in _NUMBER.findall(sources)}
-    ranges = _ranges(cards)
+    ranges, gaps = _ranges(cards), _gaps(cards)
     found = []
     for raw in dict.fromkeys(n.rstrip(".,") for n in _NUMBER.findall(text.replace("\u202f", ""))):
         value = float(raw.replace(",", ""))
-        if raw in known or value <= 20 or any(low <= value <= high for low, high in ranges):
+        if raw in known or value <= 20 or value in gaps or any(low <= value <= high for low, high in ranges):
             continue
         decade = any(k.isdigit() and len(k) == 4 and int(k) // 10 * 10 == value for k in known)
         if not decade:
             found.append(f"says {raw}, which is on no card and was not said by the user")
     return found
+
+
+def _gaps(cards: Sequence[Card]) -> set[float]:
+    """Differences between the numbers of two cards: what a comparison may say."""
+    numbers: dict[str, set[float]] = {}
+    for card in cards:
+        for name, value in card.get("facts", {}).items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                numbers.setdefault(name, set()).add(float(value))
+    return {abs(one - two) for values in numbers.values() for one in values for two in values}
 
 
 def _ranges(cards: Sequence[Card]) -> list[tuple[float, float]]:

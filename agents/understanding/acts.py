@@ -19,17 +19,19 @@ THANKS = re.compile(
     r"cheers|much appreciated|good "
     r"?bye|bye|see you|perfect|great|awesome|"
     r"yes|yeah|yep|sure|excellent|wonderful|lovely|cool|nice|got it|that'?s (?:all|great|perfect|fine|good|nice)|"
-    r"good (?:one|list|choice)s?|"
+    r"(?<!any )good (?:one|list|choice)s?|you(?:'re| are) (?:really |so |very |too )?(?:good|great|"
+    r"helpful|kind|the best|"
+    r"brilliant|amazing)(?: at this)?|ty|"
     r"no thanks)\b[\s,!.]*"
 )
 HELP = re.compile(
-    r"^\W*help\W*$|\bhelp me (?:use|understand)\b|\bwhat (?:can|do|could) (?:you|i) (?:do|ask|"
+    r"^\W*help\W*$|\bhelp me (?:use|understand)\b|\bwhat (?:else )?(?:can|do|could) (?:you|i) (?:do|ask|"
     r"say)\b|\bhow (?:does this|do you|do i use) \w*\s*work|"
     r"\bhow do i use\b|\bwho are you\b|\bwhat are you\b|\bwhat is (?:this|sidra)\b|\bhow can "
     r"you help\b|\bcan you help me\W*$"
 )
 RESET = re.compile(
-    r"\b(?:start (?:over|again|afresh|from scratch)|reset|from scratch|new (?:topic|search|"
+    r"\b(?:start (?:over|again|afresh|from scratch)|reset|from scratch|scrap (?:that|it|all that)|new (?:topic|search|"
     r"request)|never ?mind(?! (?:about )?(?:the|my) )(?: that| all that)?|"
     r"forget (?:it|that|this|everything|all (?:of )?(?:that|this)|about (?:it|that|everything)|what i said)|"
     r"clear (?:everything|all|that)|something completely new|let'?s begin again|begin again)\b[\s,.;:!-]*"
@@ -55,7 +57,8 @@ UNDO = re.compile(
     r"at first|first|earlier))?(?: that)?|before(?: that| this)?|"
     r"(?:the )?(?:previous|last|earlier|first|original|old)(?: (?:ones|list|request|one|results|suggestions))?|"
     r"the (?:start|beginning)))?|"
-    r"scratch that|take that back|bring (?:it )?back(?: the (?:previous|last|earlier|old)(?: (?:list|ones|"
+    r"(?:one|a) (?:more )?step back|scratch that|take that back|bring (?:it )?back(?: the (?:previous|"
+    r"last|earlier|old)(?: (?:list|ones|"
     r"request))?)?|revert(?: that)?|never ?mind (?:the last (?:one|bit|change))|"
     r"(?:back to )(?:the )?(?:previous|first|original|earlier|last) (?:list|ones|request|results|slate|one)|"
     r"back to before(?: that)?|"
@@ -83,7 +86,8 @@ WHY = re.compile(
 ABOUT = re.compile(
     r"\b(?:what(?:'s| is| are|s)(?= .*\babout\b)|(?:tell|show) me (?:more |something )?about|"
     r"(?:more )?(?:details?|info|information)(?: (?:on|about|for))?|more about|"
-    r"(?:plot|story|summary|description) (?:of|for)|who (?:directed|made|wrote|is in|stars in|"
+    r"(?:plot|story|summary|description) (?:of|for)|who(?:'s| is) (?:in|starring in)|who (?:directed|"
+    r"made|wrote|is in|stars in|"
     r"plays in|starred in|acts in)|when was|when did|how long is|how old is|"
     r"what (?:year|genre|country|language) (?:is|was)|what kind of (?:film|movie|book|game) "
     r"is|where is|do you (?:have|know)|have you (?:got|heard of)|is there|describe|what(?:'s| "
@@ -95,9 +99,9 @@ NOT_SEEN = re.compile(
     r"(?:not|never) seen)\b"
 )
 SEEN = re.compile(
-    r"\b(?:(?:(?:i|we)(?:'ve| have| had)?|ive)\s+(?:already |just |both |all |also |probably |"
+    r"\b(?:(?:(?:i|we|she|he|they)(?:'ve|'s| have| has| had)?|ive)\s+(?:already |just |both |all |also |probably |"
     r"definitely )*(?:seen|saw|watched|read|heard|played|know|knew|own|finished)|"
-    r"already (?:seen|saw|watched|read|heard|know|played|own)|^seen|been there)\b(?:\s+already)?"
+    r"already (?:seen|saw|watched|read|heard|know|played|own)|^(?:seen|watched)|been there)\b(?:\s+already)?"
 )
 DISLIKED = re.compile(
     r"\b(?:i|we)?\s*(?:really |absolutely |just )*(?:hated|hate|disliked|dislike|can'?t stand|"
@@ -135,6 +139,7 @@ ANY = re.compile(
 REQUEST = re.compile(
     r"\b(?:recommend|suggest|(?:i(?:'m| am)?|we(?:'re)?) (?:looking for|in the mood for|after|"
     r"want|need|would like|feel like|fancy)|i'?d (?:like|love)|find me|show me|give me|"
+    r"what would you (?:pick|choose|recommend|suggest)|got (?:a|an|some) \w+ for (?:me|us)|"
     r"what (?:should|can|could) (?:i|we) (?:watch|see|read|play|listen)|looking for|any "
     r"(?:good|recommendations)|do you have|got any|can you (?:find|recommend|suggest)|in the "
     r"mood for|something)\b"
@@ -149,7 +154,10 @@ REFINE = re.compile(
     r"keep (?:it|them)|exclude|skip|avoid|leave out|enough|neither|either|both)\b|"
     r"\b(?:a|an|the) (?:[\w'-]+ ){1,2}one\b|"
     r"\b(?:instead|rather|one of (?:them|these|those)|of (?:them|these|those)|them|they|these|"
-    r"those|ones|same|as well|too (?:old|new|long|short|scary|violent|dark)|this time)\b"
+    r"those|ones|same|as well|would be (?:a plus|a bonus|nice|great|good|fine|welcome)|(?:wouldn'?t|"
+    r"would not|don'?t) mind|"
+    r"(?:only|just|then|though|either|too|plus|max|maximum|minimum|tops)(?: then)?\W*$|too (?:old|new|"
+    r"long|short|scary|violent|dark)|this time)\b"
 )
 _TASKS = ((re.compile(rf"\b(?:{LONG_TAIL})\b"), Task.long_tail), (re.compile(rf"\b(?:{DISCOVER})\b"), Task.discover))
 _POPULAR = re.compile(rf"\b(?:{POPULAR})\b")

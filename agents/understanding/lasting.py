@@ -51,7 +51,7 @@ _CUES: tuple[tuple[re.Pattern[str], Kind, bool], ...] = tuple(
     (re.compile(pattern), cast("Kind", kind), bool(strong))
     for pattern, kind, strong in (
         (rf"\bi {_VERY}(?:never|don'?t ever|do not ever|won'?t ever) (?:{_DO}|want|like) (?P<rest>\S.*)$", "never", 1),
-        (r"\bnever (?:show|recommend|suggest|give|offer|bring)(?: me| us)? (?P<rest>\S.*)$", "never", 1),
+        (r"\bnever (?:ever )?(?:show|recommend|suggest|give|offer|bring)(?: me| us)? (?P<rest>\S.*)$", "never", 1),
         (r"^(?:please )?never (?!mind\b|seen\b|watched\b|heard\b|read\b|again\b|said\b)(?P<rest>\S.*)$", "never", 1),
         (rf"^(?:absolutely |please )?(?:no|nothing|not|none of) (?P<rest>\S.*?){_EVER}", "never", 1),
         (rf"\bi {_VERY}(?:don'?t|do not|can'?t|cannot) {_DO} (?P<rest>\S.*)$", "never", 0),
@@ -66,7 +66,8 @@ _CUES: tuple[tuple[re.Pattern[str], Kind, bool], ...] = tuple(
         (r"\bmy (?:all[- ]time )?favou?rite \w+ (?:is|are|ha(?:s|ve) always been) (?P<rest>\S.*)$", "like", 0),
         (r"\bi(?:'m| am) (?:a |an )?(?:big |huge |great |real )?(?:fan of|into|fond of|keen on|crazy about) "
          r"(?P<rest>\S.*)$", "like", 0),
-        (r"\bi(?:'m| am) an? (?:big |huge |great |real )?(?P<rest>\S.*?) (?:fan|lover|buff|addict|enthusiast)\b",
+        (r"\bi(?:'m| am|'ve always been| have always been) an? (?:big |huge |great |"
+         r"real )?(?P<rest>\S.*?) (?:fan|lover|buff|addict|enthusiast)\b",
          "like", 0),
     )
 )  # fmt: skip

@@ -38,7 +38,7 @@ FILLER = NOUNS | frozenset(
     "often mostly anyway pretty seems looking someone somebody everybody everyone anybody anyone bye goodbye chat chatting wait came come "
     "em born bring back add chooses winner winners "
     "bored boring boredom entertain entertained entertaining entertainment suggestions advice help helps idea choose pick decide "
-    "language speaking produced production set shot came come coming released era period years year decade ago".split()
+    "language speaking produced production productions coproduction co set shot came come coming released era period years year decade ago".split()
 )
 """Words that carry no wish of their own."""
 

@@ -51,6 +51,8 @@ _COUNT = re.compile(
     rf"(?!\s*[-.,]?\d)(?:\s+(?:good |great |nice |more |other |new )*{_COUNT_NOUN}\b)?"
 )
 _COUNT_BARE = re.compile(
+    rf"\b(?P<a>{'|'.join(list(NUMBER_WORDS)[1:])}|\d{{1,2}}) of them\b|\b(?P<b>one|1) (?:film|movie|"
+    rf"book|album|song|game|item|one) only\b|"
     rf"(?:^\W*|\b(?:for|with|about)\s+)(?:(?:one|two|three|four|five|\d) or )?(?P<n>\d{{1,2}}|a couple of|"
     rf"{'|'.join(list(NUMBER_WORDS)[2:])})\s+(?!hours?|minutes?|mins?|stars?|years?)"
     rf"(?=(?:[a-z'-]+\s+){{0,2}}(?:{_COUNT_NOUN}|[a-z]*(?:ies|llers|dramas|rns|cals))\b)"
@@ -196,4 +198,5 @@ def _count(utterance: Utterance) -> int | None:
     match = utterance.pop(_COUNT) or utterance.pop(_COUNT_BARE)
     if match is None:
         return None
-    return max(1, min(50, int(to_number(match["n"]))))
+    said = next(word for word in match.groupdict().values() if word)
+    return max(1, min(50, int(to_number(said))))

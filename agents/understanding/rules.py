@@ -21,8 +21,9 @@ from agents.understanding.relaxing import read_relaxed
 from agents.understanding.replies import read_reply
 from agents.understanding.roles import Roles
 from agents.understanding.scene import Scene
+from agents.understanding.spelled import spelled_out
 from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
-from agents.understanding.topics import field_words, task_of, topic_words
+from agents.understanding.topics import field_words, only_narrows, task_of, topic_words
 from agents.understanding.vocabulary import Hit, Vocabulary, phrase_for, wishes
 from recsys_core.catalog.catalogue import Catalogue
 from tools.titles import TitleIndex, plain
@@ -68,6 +69,7 @@ class RuleUnderstanding:
             message: plain text, cleaned by the guard.
             scene: what it was said into.
         """
+        message = spelled_out(message)
         if (lasting := read_lasting(message, scene, self)) is not None:
             return lasting
         reply = read_reply(message, scene.previous)
@@ -356,7 +358,11 @@ class RuleUnderstanding:
             or intent.back
         )
         changes = about_slate or bool(intent.slots) or compares or not asks or acts.REFINE.search(text) is not None
-        compared = (_COMPARATIVE.search(text) is not None and not intent.anchors) or _answers(text, scene)
+        compared = (
+            (_COMPARATIVE.search(text) is not None and not intent.anchors)
+            or _answers(text, scene)
+            or only_narrows(text, intent, self.roles, self.catalogue.item_noun)
+        )
         intent.fresh = intent.fresh or not scene.running or not (changes or compared)
         nothing = not asks and not about_slate and intent.k is None and not intent.slots and not intent.unlinked
         off_topic = (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from agents.intent import Intent
+from agents.understanding.acts import REQUEST
 from agents.understanding.roles import Roles
 from recsys_core.generator.protocol import Task
 
@@ -38,3 +41,17 @@ def field_words(roles: Roles) -> dict[str, str]:
         if field:
             words.update(dict.fromkeys(names, field))
     return words
+
+
+def only_narrows(text: str, intent: Intent, roles: Roles, noun: str) -> bool:
+    """Whether a message asks for no kind, example or item of its own: "must be rated G", "two hours max".
+
+    Args:
+        text: the folded message.
+        intent: what was read in it.
+        roles: the catalogue's fields by part.
+        noun: what items are called.
+    """
+    names = set(re.findall(r"[^\W_]+", text)) & topic_words(noun)
+    kinds = any(not wish.negative and wish.field in roles.genres for wish in intent.wishes)
+    return bool(intent.wishes) and not (kinds or names or intent.anchors or intent.task or REQUEST.search(text))
