@@ -137,6 +137,10 @@ def _add(wishes: list[Wish], new: Wish, roles: Roles, *, instead: bool) -> list[
     if new.is_range:
         return _add_range(wishes, new)
     values = set(new.values)
+    demanded = (w for w in wishes if w.field == new.field and w.hard and not w.negative and not w.is_range)
+    if not new.hard and not new.negative and any(set(w.values) <= values for w in demanded):
+        # "scary horror": what is demanded already isn't made a mere preference
+        return wishes
     kept: list[Wish] = []
     for wish in wishes:
         if wish.field != new.field or wish.is_range:

@@ -27,6 +27,10 @@ _NAME_NOUN = re.compile(
 )
 
 
+_WELL_KNOWN = 3
+"""Who made so many items is meant by the last name alone."""
+
+
 def _last_names(key: str) -> set[str]:
     """What a person is called for short: the last word, and the last two with a particle ("de niro", "deniro")."""
     words = key.split()
@@ -174,8 +178,29 @@ class PeopleReader:
                         found.append(self._wish(name, [table[name]], is_negative(negative, span.start)))
                         position += length - 1
                         break
+                else:
+                    span = run[position][1]
+                    maker = self._well_known(utterance, span)
+                    if maker is not None:
+                        utterance.take(span.start, span.end)
+                        found.append(self._wish(*maker, is_negative(negative, span.start)))
                 position += 1
         return found
+
+    def _well_known(self, utterance: Utterance, span: Span) -> tuple[str, list[str]] | None:
+        """The one maker whom a capitalised last name in a short message can only mean: "rather Scorsese"."""
+        word = utterance.low[span.start : span.end]
+        first = not re.search(r"\w", utterance.low[: span.start])
+        if len(utterance.low.split()) > 6 or len(word) < 5 or first or not utterance.raw[span.start].isupper():
+            return None
+        key = plain(word)
+        if key in FILLER or self._vocabulary.knows(key):
+            return None
+        for field in self._roles.makers:
+            named = set(self._last[key][field]) if key in self._last else set()
+            if len(named) == 1 and self._weight[field, min(named)] >= _WELL_KNOWN:
+                return field, sorted(named)
+        return None
 
     def _before_noun(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
         found = []

@@ -294,7 +294,11 @@ class RuleUnderstanding:
         """Read a word that is a slip of the pen away from one of the vocabulary as that word, and say so."""
         for word, span in _content(utterance):
             meant = self.vocabulary.misspelt(word)
-            if meant is None or (span.start > 0 and utterance.raw[span.start].isupper()):
+            if meant is None:
+                continue
+            # a capital inside a sentence is a name, and of names the vocabulary knows places only
+            places = {m.field for m in self.vocabulary.lookup(meant)} & {self.roles.country, self.roles.language}
+            if span.start > 0 and utterance.raw[span.start].isupper() and not places:
                 continue
             utterance.take(span.start, span.end)
             mood = self.vocabulary.mood(meant)
