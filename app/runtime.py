@@ -122,7 +122,10 @@ class Runtime:
             NotReady: conversations are still loading or can't be loaded.
         """
         if self._next_wishes is None:
-            raise NotReady(self.sentence())
+            from agents.llm.none import NoChatModel
+            from agents.next_wish.service import NextWishes
+
+            self._next_wishes = NextWishes(self._llm or NoChatModel(), self.conversations.feedback)
         return self._next_wishes
 
     @property
@@ -265,7 +268,6 @@ class Runtime:
 
     async def _open_conversations(self) -> None:
         from agents.conversation import ConversationConfig, ConversationService
-        from agents.next_wish.service import NextWishes
 
         while self._llm is None and self.stages["language_model"].state in {"waiting", "loading"}:
             await asyncio.sleep(0.01)
@@ -286,7 +288,6 @@ class Runtime:
         )
         await service.start()
         self._conversations = service
-        self._next_wishes = NextWishes(llm, service.feedback)
         # readiness is open to everybody, so it names the kind and not the place
         self.stages["conversations"].detail = service.place.split(" at ")[0]
 

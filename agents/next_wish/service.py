@@ -84,9 +84,10 @@ class NextWishes:
             look = None  # the catalogue's tags have changed
         far = None if look is None else shift(look.spread, spread, self.config.shift)
         moved = look is None or has_moved(look.spread, spread, self.config.shift)
-        failure = ""
+        failure, begun = "", False
         if moved and len(spread):
             failure = self._ask(user_id, release, spread, now, tools, rules, idle)
+            begun = user_id in self._asking
             look = self._looks.get(user_id, release)
         elif look is not None:
             failure = look.failure
@@ -99,7 +100,8 @@ class NextWishes:
             chips=self._worded(expected.wishes, rules),
             shift=None if far is None else round(far, 4),
             moved=moved,
-            pending=user_id in self._asking,
+            # what was begun may be done by now, but these suggestions don't have it
+            pending=begun or user_id in self._asking,
             release=expected.release or release,
             degraded=bool(failure),
             degraded_reason=failure,

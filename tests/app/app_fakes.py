@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from agents.errors import ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
-from agents.next_wish.service import NextWishes
 from agents.remembering import Memory
 from agents.state import ChatMessage, SlateCard
 from agents.store import Database, FactStore, FeedbackStore, SqliteDatabase, ThreadInfo
@@ -198,7 +197,6 @@ def fake_runtime(settings: Settings) -> Runtime:
     runtime._live = FakeLive(recommender)  # type: ignore[assignment]
     runtime._conversations = FakeConversations(recommender, SqliteDatabase(settings.home / "talk.sqlite"))  # type: ignore[assignment]
     runtime._llm = NoChatModel()
-    runtime._next_wishes = NextWishes(runtime._llm, runtime._conversations.feedback)  # type: ignore[union-attr]
     runtime.stages = {name: Stage("ready") for name in runtime.stages}
     runtime.stages["language_model"] = Stage("off", "no language model")
 

@@ -99,5 +99,5 @@ async def test_titles_are_data() -> None:
 def test_what_is_served_reads_only() -> None:
     catalogue, log = synthetic(30, 5, seed=1)
     before = PlainRecommender(catalogue, log)
-    assert {tool.name for tool in registry} - SERVED == {"intervene"}
+    assert {tool.name for tool in registry} - SERVED == {"intervene", "interests", "expected_wishes"}
     assert before.requests == []

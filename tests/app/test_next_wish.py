@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from fastapi.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from app.failures import NotReady
 from app.runtime import Runtime
 
 
@@ -43,8 +45,13 @@ def test_a_click_sends_the_suggestion(page: Callable[..., AppTest], runtime: Run
     assert runtime.conversations.asked[-1]["message"] == text  # type: ignore[attr-defined]
 
 
-def test_a_page_without_suggestions_is_whole(page: Callable[..., AppTest], runtime: Runtime) -> None:
-    runtime._next_wishes = None
+def test_a_page_without_suggestions_is_whole(
+    page: Callable[..., AppTest], runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_now(user_id: str, *rest: object) -> None:
+        raise NotReady("not now")
+
+    monkeypatch.setattr(runtime.next_wishes, "suggest", not_now)
     shown = page()
     shown.chat_input[0].set_value("anything").run()
     assert not shown.exception

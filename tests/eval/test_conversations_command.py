@@ -55,6 +55,11 @@ def nothing_set(monkeypatch, tmp_path):
         monkeypatch.delenv(name)
 
 
+def everything(home: Path) -> dict[str, int]:
+    """Files of the conversations in a home and their sizes."""
+    return {str(path): path.stat().st_size for path in (home / "conversations").rglob("*")}
+
+
 def folder_of(tmp_path: Path, *scripts: dict) -> Path:
     folder = tmp_path / "scripts"
     folder.mkdir()
@@ -66,6 +71,7 @@ def folder_of(tmp_path: Path, *scripts: dict) -> Path:
 def test_all_parts_in_one_report_and_nothing_left_in_the_home(tiny_home, tmp_path):
     folder = folder_of(tmp_path, PLAIN, FAULT)
     words = ["eval", "conversations", "--folder", str(folder), "--llm", "none", "--users", "3", "--trials", "3"]
+    before = everything(tiny_home)
     done = runner.invoke(cli, [*words, "--home", str(tiny_home), "--json"])
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
@@ -79,7 +85,7 @@ def test_all_parts_in_one_report_and_nothing_left_in_the_home(tiny_home, tmp_pat
         assert figures[f"{name}.lo"] <= figures[name] <= figures[f"{name}.hi"]
     assert len(report["detail"]["simulation"]["trials"]) == 9
     # what was said happened in a folder that is gone
-    assert not (tiny_home / "conversations").exists()
+    assert everything(tiny_home) == before
 
 
 def test_an_api_of_somebody_else_is_asked_and_misreadings_are_shown(monkeypatch, tmp_path):
