@@ -22,6 +22,8 @@ _CHAT_TOKENS = re.compile(
     r"|</?\s*(?:s|pad|eos|bos|unk|start_of_turn|end_of_turn|think|tool_call|tool_response|system|user|assistant)\s*/?\s*>",
     re.IGNORECASE | re.DOTALL,
 )
+# Half a token: the other half may stand in the prompt's next value.
+_HALVES = re.compile(r"<\s*[|｜]|[|｜]\s*>")
 # Our own section marks, in prompt files and in rendered text.
 _DELIMITERS = re.compile(r"\[\[|\]\]|<{3,}|>{3,}|```+|\"{3,}")
 # A value that spells a role at its beginning reads like a new turn to a small model.
@@ -43,6 +45,8 @@ def untrusted(text: str, limit: int = MAX_CHARS) -> str:
         before = text
         text = _DELIMITERS.sub(" ", text)
         text = _CHAT_TOKENS.sub(" ", text)
+        if text == before:
+            text = _HALVES.sub(" ", text)
     text = _ROLE_LABEL.sub(r"\1 ", text)
     text = _SPACE.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -72,3 +72,11 @@ def test_nested_values_are_reached():
         "k": ["a", {"n": ["a", 1, None, 2.5, True]}],
         "a": "a",
     }
+
+
+@pytest.mark.parametrize("half", ["|><|", "<|", "|>", "< \uff5c", "a <|im_sta"])
+def test_halves_of_tokens_go_too(half: str) -> None:
+    """Two values of one prompt must not make a token together."""
+    kept = untrusted(half)
+    assert "|" not in kept
+    assert "\uff5c" not in kept
