@@ -1,42 +1,66 @@
-"""A release as it was before each user's last interaction, so that what comes next can be predicted and known."""
+"""A release as it was before each user's last interactions, so that what comes next can be predicted and known."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.splits import Split
 
 
 class HeldOut:
-    """A recommender whose histories end before the held-out interaction; everything else is the recommender's own.
+    """A recommender without the last interactions of anybody who is evaluated; all else is the recommender's own.
 
     Args:
-        recommender: an open release.
-        split: of its log.
-        stage: ``test`` leaves the last interaction out, ``validation`` the last two.
+        recommender: an open :class:`recsys_core.serving.recommender.Recommender`.
+        parts: the split of its log.
+        last: how many interactions it doesn't know: 1 hides the test item, 2 the validation item as well.
     """
 
-    def __init__(self, recommender: Any, split: Split, stage: str = "test") -> None:
-        self._recommender = recommender
-        self._history = split.test_history if stage == "test" else split.validation_history
-        self._evaluated = set(split.users.tolist())
+    def __init__(self, recommender: Any, parts: Split, last: int = 1) -> None:
+        self._inner = recommender
+        self.catalogue = recommender.catalogue
+        self.log = without_last(recommender.log, parts, last)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._recommender, name)
+        return getattr(self._inner, name)
 
     def history(self, user_id: str, limit: int | None = None) -> list[str] | None:
-        """Item ids of a user before the held-out interaction, newest last; None for an unknown user."""
-        user = self._recommender.log.user(user_id)
+        """Item ids of a user without the last one, newest last; None for a user who isn't there."""
+        user = self.log.user(user_id)
         if user is None:
             return None
-        if user not in self._evaluated:
-            found: list[str] | None = self._recommender.history(user_id, limit)
-            return found
-        rows = self._history(user)
-        ids = self._recommender.catalogue.ids
-        return [ids[i] for i in (rows[-limit:] if limit else rows)]
+        items = self.log.sequence(user)
+        return [self.catalogue.ids[i] for i in (items[-limit:] if limit else items)]
+
+    def ratings(self, user_id: str) -> dict[str, float]:
+        """Values that a user gave, without the last one."""
+        user = self.log.user(user_id)
+        if user is None:
+            return {}
+        span = slice(int(self.log.offsets[user]), int(self.log.offsets[user + 1]))
+        values = self.log.values[span]
+        return {self.catalogue.ids[i]: float(v) for i, v in zip(self.log.items[span], values, strict=True)}
+
+
+def without_last(log: InteractionLog, parts: Split, last: int = 1) -> InteractionLog:
+    """The log without the last so many interactions (1 or 2) of every evaluated user."""
+    keep = np.ones(len(log), dtype=np.bool_)
+    for back in range(1, last + 1):
+        keep[log.offsets[1:][parts.users] - back] = False
+    lengths = np.diff(log.offsets)
+    lengths[parts.users] -= last
+    return replace(
+        log,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        items=log.items[keep],
+        timestamps=log.timestamps[keep],
+        values=log.values[keep],
+        kinds=log.kinds[keep],
+    )
 
 
 def targets_of(split: Split, users: np.ndarray, stage: str = "test") -> np.ndarray:

@@ -107,7 +107,7 @@ def evaluate_next_wish(
     space = space_of(recommender.catalogue)
     if not len(chosen) or not len(space):
         raise ConfigError("suggestions need users with three interactions and a catalogue with tags")
-    held = HeldOut(recommender, split, stage)
+    held = HeldOut(recommender, split, 1 if stage == "test" else 2)
     view = View.of(held)
     targets = targets_of(split, chosen, stage)
     history = split.test_history if stage == "test" else split.validation_history

@@ -1,19 +1,19 @@
-"""A recommender that doesn't know what people took last, and the people whose last choice is their hidden target."""
+"""The people whose last choice is their hidden target, and the recommender that doesn't know it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from agents.understanding.roles import Roles
+from eval.held_out import HeldOut
 from eval.offline import check_held_out, sample_users
 from eval.simulator.attributes import attributes_of
-from recsys_core.catalog.interactions import InteractionLog
 from recsys_core.catalog.items import Item
-from recsys_core.catalog.splits import Split, leakage_check, leave_last_out
+from recsys_core.catalog.splits import leakage_check, leave_last_out
 from recsys_core.errors import ConfigError
 
 
@@ -27,56 +27,6 @@ class Hidden:
     """Their last item, which nothing that answers knows of."""
     history: tuple[str, ...]
     """Item ids before it, newest last."""
-
-
-class HeldOut:
-    """A recommender without the last interaction of anybody who is evaluated; all else is the recommender's own.
-
-    Args:
-        recommender: an open :class:`recsys_core.serving.recommender.Recommender`.
-        parts: the split of its log.
-    """
-
-    def __init__(self, recommender: Any, parts: Split) -> None:
-        self._inner = recommender
-        self.catalogue = recommender.catalogue
-        self.log = without_last(recommender.log, parts)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def history(self, user_id: str, limit: int | None = None) -> list[str] | None:
-        """Item ids of a user without the last one, newest last; None for a user who isn't there."""
-        user = self.log.user(user_id)
-        if user is None:
-            return None
-        items = self.log.sequence(user)
-        return [self.catalogue.ids[i] for i in (items[-limit:] if limit else items)]
-
-    def ratings(self, user_id: str) -> dict[str, float]:
-        """Values that a user gave, without the last one."""
-        user = self.log.user(user_id)
-        if user is None:
-            return {}
-        span = slice(int(self.log.offsets[user]), int(self.log.offsets[user + 1]))
-        values = self.log.values[span]
-        return {self.catalogue.ids[i]: float(v) for i, v in zip(self.log.items[span], values, strict=True)}
-
-
-def without_last(log: InteractionLog, parts: Split) -> InteractionLog:
-    """The log without the last interaction of every evaluated user."""
-    keep = np.ones(len(log), dtype=np.bool_)
-    keep[log.offsets[1:][parts.users] - 1] = False
-    lengths = np.diff(log.offsets)
-    lengths[parts.users] -= 1
-    return replace(
-        log,
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        items=log.items[keep],
-        timestamps=log.timestamps[keep],
-        values=log.values[keep],
-        kinds=log.kinds[keep],
-    )
 
 
 def hold_out(recommender: Any, users: int | None, seed: int) -> tuple[HeldOut, list[Hidden]]:

@@ -19,8 +19,9 @@ from agents.events import EndEvent, ErrorEvent
 from agents.llm.protocol import ChatModel
 from agents.understanding.roles import Roles
 from eval.figures import Progress
+from eval.held_out import HeldOut
 from eval.simulator.counting import CountingModel
-from eval.simulator.held_out import HeldOut, Hidden, hold_out, targets_known
+from eval.simulator.held_out import Hidden, hold_out, targets_known
 from eval.simulator.person import Person
 from eval.simulator.trials import TURNS, Said, Simulation, Trial
 from recsys_core.catalog.items import Item

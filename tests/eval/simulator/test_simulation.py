@@ -7,9 +7,10 @@ import pytest
 
 from agents.llm.none import NoChatModel
 from agents.llm.scripted import ScriptedChatModel, ScriptEntry
+from eval.held_out import HeldOut, without_last
 from eval.simulator.counting import CountingModel
 from eval.simulator.figures import simulation_figures
-from eval.simulator.held_out import HeldOut, hold_out, targets_known, without_last
+from eval.simulator.held_out import hold_out, targets_known
 from eval.simulator.run import simulate
 from eval.simulator.trials import Said, Simulation, Trial
 from recsys_core.catalog.splits import leave_last_out
