@@ -2,12 +2,13 @@
 #
 #   make run            import MovieLens, build, start API and page, print the address
 #   make run LLM=none   the same without a language model
-#   make test           lint-free run of the whole test suite
+#   make test           the whole test suite, by two processes (WORKERS=1 for one)
 #   make vllm           vLLM in an environment of its own, for `sidra serve-generator`
 
 PYTHON ?= python3.11
 VENV   ?= .venv
 LLM    ?=
+WORKERS ?= 2
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
@@ -31,7 +32,7 @@ run: $(STAMP)
 
 test: $(STAMP) browser vllm-if-possible
 	@echo "make: running the tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	@echo "make: lint and layers"

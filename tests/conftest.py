@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
@@ -59,6 +62,44 @@ def no_model_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "ALLOW_MODEL_REQUESTS", False)
 
 
+SLOW_FIRST = ("test_real_vllm", "test_page", "test_conversations_command", "test_attacks")
+"""Beginnings of files that take long: begun first, so that no worker is left with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first, in this order; the order inside a file stays."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        return next((n for n, slow in enumerate(SLOW_FIRST) if name.startswith(slow)), len(SLOW_FIRST))
+
+    items.sort(key=place)
+
+
+def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A home folder of this process's own that was built once for all workers of a run.
+
+    Args:
+        factory: of this process.
+        name: of the folder.
+        build: fills an empty home folder.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        home = factory.mktemp(name)
+        build(home)
+        return home
+    # each worker has a folder below one that all of them share
+    shared = factory.getbasetemp().parent / name
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            home = factory.mktemp(f"{name}-built")
+            build(home)
+            shutil.copytree(home, shared, symlinks=True)
+    own = factory.getbasetemp() / name
+    shutil.copytree(shared, own, symlinks=True)
+    return own
+
+
 TINY_BUILD = BuildConfig(
     model=CompactConfig(width=32, wish_width=16, window=12, dropout=0.1),
     train=TrainConfig(epochs=20, patience=20, learning_rate=1e-2, batch_positions=256, grounding_batch=16, threads=1),
@@ -69,11 +110,13 @@ TINY_BUILD = BuildConfig(
 @pytest.fixture(scope="session")
 def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder with the synthetic data set imported and built by the real pipeline."""
-    home = tmp_path_factory.mktemp("home")
-    catalogue, log = synthetic(n_items=240, n_users=200, seed=1)
-    report = write_dataset(home / "datasets", "synthetic", catalogue, log, source="made up")
-    build_release(report.path, ReleaseStore(home), TINY_BUILD)
-    return home
+
+    def build(home: Path) -> None:
+        catalogue, log = synthetic(n_items=240, n_users=200, seed=1)
+        report = write_dataset(home / "datasets", "synthetic", catalogue, log, source="made up")
+        build_release(report.path, ReleaseStore(home), TINY_BUILD)
+
+    return built_once(tmp_path_factory, "home", build)
 
 
 @pytest.fixture(scope="session")
@@ -106,11 +149,13 @@ TINY_LM_BUILD = TINY_BUILD.model_copy(
 @pytest.fixture(scope="session")
 def tiny_lm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder whose release holds a language model."""
-    home = tmp_path_factory.mktemp("home-lm")
-    catalogue, log = synthetic(n_items=120, n_users=120, seed=1)
-    report = write_dataset(home / "datasets", "synthetic", catalogue, log, source="made up")
-    build_release(report.path, ReleaseStore(home), TINY_LM_BUILD)
-    return home
+
+    def build(home: Path) -> None:
+        catalogue, log = synthetic(n_items=120, n_users=120, seed=1)
+        report = write_dataset(home / "datasets", "synthetic", catalogue, log, source="made up")
+        build_release(report.path, ReleaseStore(home), TINY_LM_BUILD)
+
+    return built_once(tmp_path_factory, "home-lm", build)
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from recsys_core.constraints.arrays import IntArray, TrieArrays
 from recsys_core.constraints.continuations import Continuations, Floats, Ints
+from recsys_core.constraints.leaf_flags import LeafFlags
 from recsys_core.constraints.masking import LevelTable, Masker
 from recsys_core.constraints.rank import RankedBits
 
-_CHUNK = 8_192
-_PACKED_FROM = 4_000_000
-"""A rule over more items is put in leaf order from packed bits: read at random, those still fit a cache."""
-_BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
+_LAZY_FROM = 65_536
+"""A rule over so many leaves is put in leaf order only where somebody looks."""
 _RENT = 8
 """Once one count for so many leaves was asked of the ranked bits, the rule is used often and gets its prefix sum."""
 
@@ -25,12 +24,13 @@ class Rule:
     """Which leaves are allowed.
 
     Args:
-        allowed: ``bool[n_leaves]``, in leaf order.
+        allowed: ``bool[n_leaves]`` in leaf order, or what becomes that where it is looked at.
         items: how many items that allows.
     """
 
-    def __init__(self, allowed: NDArray[np.bool_], items: int) -> None:
-        self.allowed = allowed
+    def __init__(self, allowed: NDArray[np.bool_] | LeafFlags, items: int) -> None:
+        self._lazy = allowed if isinstance(allowed, LeafFlags) else None
+        self._flags = allowed.flags if isinstance(allowed, LeafFlags) else allowed
         self.items = items
         self._asked = 0
 
@@ -49,16 +49,10 @@ class Rule:
         given = np.asarray(allowed)
         if given.dtype != np.bool_ or given.shape != (items,):
             raise ValueError(f"a rule over items is bool[{items}], got {given.dtype}{list(given.shape)}")
-        leaves = np.empty(len(arrays.leaf_item), dtype=bool)
-        packed = np.packbits(given, bitorder="little") if len(given) > _PACKED_FROM else None
-        # in pieces: the copy that take makes of 32-bit indices then stays in the cache
-        for begin in range(0, len(leaves), _CHUNK):
-            item, piece = arrays.leaf_item[begin : begin + _CHUNK], leaves[begin : begin + _CHUNK]
-            if packed is None:
-                given.take(item, out=piece, mode="clip")
-            else:
-                np.not_equal(packed.take(item >> 3, mode="clip") & _BIT.take(item & 7, mode="clip"), 0, out=piece)
-        return cls(leaves, int(np.count_nonzero(given)))
+        count = int(np.count_nonzero(given))
+        if len(arrays.leaf_item) < _LAZY_FROM:
+            return cls(given.take(arrays.leaf_item, mode="clip"), count)
+        return cls(LeafFlags(arrays.leaf_item, arrays.item_leaves, given, count), count)
 
     @classmethod
     def of_leaves(cls, arrays: TrieArrays, items: int, allowed: ArrayLike) -> Rule:
@@ -86,6 +80,22 @@ class Rule:
             return cls(mask, int(np.count_nonzero(mask)))
         return cls(mask, len(np.unique(arrays.leaf_item[mask])))
 
+    @property
+    def leaves(self) -> int:
+        """How many leaves there are, allowed or not."""
+        return len(self._flags)
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        """``bool[n_leaves]``, each leaf looked at by now."""
+        return self._flags if self._lazy is None else self._lazy.complete()
+
+    def allowed_between(self, low: NDArray[np.integer[Any]], high: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """``bool[n_leaves]`` that is right in the ranges ``[low, high)``, both ``int[m]``."""
+        if self._lazy is not None:
+            self._lazy.need(low, high)
+        return self._flags
+
     @cached_property
     def prefix(self) -> IntArray:
         """``int32[n_leaves + 1]``: allowed leaves before each position."""
@@ -107,26 +117,44 @@ class Rule:
         """
         if "prefix" not in self.__dict__:
             self._asked += positions.size
-            if self._asked * _RENT <= len(self.allowed):
+            if self._asked * _RENT <= self.leaves:
                 return self.ranked.before(positions)
         found: NDArray[np.int32] = self.prefix.take(positions)
         return found
 
+    def before_within(self, positions: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        """Like :meth:`before`, of whose rows only differences mean anything.
+
+        Args:
+            positions: ``int[m, w]``, ascending in each row.
+        """
+        if self._lazy is None or "prefix" in self.__dict__:
+            return self.before(positions)
+        self._asked += positions.size
+        if self._asked * _RENT > self.leaves:
+            return self.before(positions)
+        self._lazy.need(positions[:, 0], positions[:, -1])
+        return self._lazy.before(positions)
+
     @property
     def share(self) -> float:
         """Allowed leaves, as a share of all."""
-        return int(np.count_nonzero(self.allowed)) / len(self.allowed)
+        return int(np.count_nonzero(self.allowed)) / self.leaves
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return self.allowed.nbytes + (self.prefix.nbytes if "prefix" in self.__dict__ else self.ranked.nbytes)
+        counts = self.__dict__.get("prefix", self.__dict__.get("ranked"))
+        flags = self._flags.nbytes if self._lazy is None else self._lazy.nbytes
+        return flags + (counts.nbytes if counts is not None else 0)
 
     def opened(self, arrays: TrieArrays, depth: int) -> NDArray[np.bool_]:
         """Which nodes of a depth lead to an allowed leaf: ``bool[nodes]``."""
         start = arrays.leaf_start[depth]
         if start is None:
             return self.allowed
+        if self._lazy is not None and "prefix" not in self.__dict__:
+            return self._lazy.any_in(start)
         at = self.before(start)
         flags: NDArray[np.bool_] = at[1:] > at[:-1]
         return flags
@@ -154,13 +182,15 @@ class LiveMasker(Masker):
         """Whether an allowed leaf lies under nodes ``int[...]``; -1 is closed."""
         start = self.arrays.leaf_start[depth]
         if start is None:
-            own: NDArray[np.bool_] = self.rule.allowed.take(nodes, mode="clip")
+            place = np.maximum(nodes, 0).reshape(-1)
+            flags = self.rule.allowed_between(place, np.minimum(place + 1, self.rule.leaves))
+            own: NDArray[np.bool_] = flags.take(nodes, mode="clip")
             own &= nodes >= 0
             return own
         low: NDArray[np.integer[Any]] = start.take(np.maximum(nodes, 0))
         high: NDArray[np.integer[Any]] = start.take(nodes + 1)
-        opened: NDArray[np.bool_] = self.rule.before(high) > self.rule.before(low)
-        return opened
+        at = self.rule.before_within(np.stack([low.reshape(-1), high.reshape(-1)], axis=1))
+        return (at[:, 1] > at[:, 0]).reshape(low.shape)
 
     def _tables(self) -> list[LevelTable]:
         # the root has one row of bias, cheap enough to make at once; the other levels are looked up step by step
@@ -219,11 +249,11 @@ class LiveMasker(Masker):
         start = self.arrays.leaf_start[depth]
         # runs of the last nodes would reach beyond the end: they begin earlier
         if start is None:
-            first = np.minimum(low, len(self.rule.allowed) - fan).astype(np.int64)
-            opened = runs(self.rule.allowed, fan)[first]
+            first = np.minimum(low, self.rule.leaves - fan).astype(np.int64)
+            opened = runs(self.rule.allowed_between(first, first + fan), fan)[first]
         else:
             first = np.minimum(low, len(start) - 1 - fan).astype(np.int64)
-            at = self.rule.before(runs(start, fan + 1)[first])
+            at = self.rule.before_within(runs(start, fan + 1)[first])
             opened = at[:, 1:] > at[:, :-1]
         if (first != low).any():
             child = first[:, None] + np.arange(fan)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from recsys_core.constraints import ConstraintIndex
+from recsys_core.constraints import ConstraintIndex, leaf_flags, rules
 from recsys_core.constraints.cache import RuleCache, RuleCacheConfig
 from recsys_core.constraints.continuations import Continuations, largest
 from recsys_core.constraints.masking import Masker, MaskerConfig
@@ -34,6 +34,16 @@ class TestLiveMasker(MaskerContract):
         arrays, items = world.index.arrays, len(world.index)
         rule = Rule.of_items(arrays, items, world.allowed)
         return [self.kind(Masker(arrays, items, config), rule) for config in CONFIGS]
+
+
+class TestLazyMasker(TestLiveMasker):
+    """A rule whose leaves are read where somebody looks, as large ones are."""
+
+    @pytest.fixture(autouse=True)
+    def large(self, monkeypatch):
+        monkeypatch.setattr(rules, "_LAZY_FROM", 0)
+        monkeypatch.setattr(leaf_flags, "BLOCK", 64)
+        monkeypatch.setattr(leaf_flags, "_LOOKS", (2, 4))
 
 
 class TestCachedMasker(TestLiveMasker):
