@@ -144,6 +144,8 @@ class Intent(BaseModel):
     """Titles and names that are not in the catalogue."""
     notes: list[str] = Field(default_factory=list)
     """Assumptions that the answer should say."""
+    language: str = ""
+    """Language other than English that the message was in, as far as rules can tell."""
     mood: str = ""
     """Mood named by the words ("funny", "relaxing"), as the catalogue-independent lexicon calls it."""
     question: str = ""

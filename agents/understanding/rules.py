@@ -7,6 +7,7 @@ import re
 from agents.intent import Act, Intent, OfferKind, Wish
 from agents.understanding import acts
 from agents.understanding.comparing import read_comparison
+from agents.understanding.languages import in_english
 from agents.understanding.lasting import read_lasting
 from agents.understanding.lexicon import FILLER
 from agents.understanding.mixed import combined, split_question
@@ -69,7 +70,15 @@ class RuleUnderstanding:
             message: plain text, cleaned by the guard.
             scene: what it was said into.
         """
-        message = spelled_out(message)
+        message, language = in_english(message, lambda words: plain(words) in self.title_forms)
+        intent = self._understood(spelled_out(message), scene)
+        note = f"I read that as {language}, word by word; in English I understand more."
+        if language and (scene.previous is None or scene.previous.language != language):
+            intent.notes.append(note)
+        intent.language = language
+        return intent
+
+    def _understood(self, message: str, scene: Scene) -> Intent:
         if (lasting := read_lasting(message, scene, self)) is not None:
             return lasting
         reply = read_reply(message, scene.previous)

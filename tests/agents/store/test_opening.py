@@ -25,11 +25,12 @@ def closed_port() -> int:
         "mysql://me:hunter2@localhost/x",
         "hunter2",
         "postgresql://me:hunter2@[/x",
-        f"postgresql://me:hunter2@127.0.0.1:{closed_port()}/x",
+        "postgresql://me:hunter2@127.0.0.1:{closed_port}/x",
     ],
 )
 async def test_an_address_that_does_not_answer(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg_pool")
+    url = url.replace("{closed_port}", str(closed_port()))
     monkeypatch.setattr(postgres, "CONNECT_SECONDS", 1.0)
     config = DatabaseConfig(folder=tmp_path, url=SecretStr(url))
     assert "hunter2" not in repr(config)
