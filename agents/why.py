@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 
 from agents.cards import facts_of, join_words, sentence, shared_values, spoken_title
 from agents.intent import Wish
@@ -64,9 +65,17 @@ def about_text(item: Item, catalogue: Catalogue, roles: Roles) -> str:
     title = spoken_title(item.title)
     facts = facts_of(catalogue, item.id)
     if item.text.strip():
-        return f"{title}: {plain_text(item.text)}"
+        return f"{title}: {plain_text(item.text)}{_length(item, facts, roles)}"
     told = [told_fact(name, value, roles) for name, value in facts.items()]
     return sentence(f"{title}: {'; '.join(told)}" if told else f"the catalogue holds nothing more about {title}")
+
+
+def _length(item: Item, facts: Mapping[str, Fact], roles: Roles) -> str:
+    """A sentence on how long the item is, where its text doesn't say."""
+    minutes = facts.get(roles.duration or "")
+    if not isinstance(minutes, int | float) or f"{minutes:g}" in item.text:
+        return ""
+    return f" It is {minutes:g} minutes long."
 
 
 def plain_text(text: str, width: int = 400) -> str:

@@ -134,6 +134,13 @@ class TurnCheck:
                 found.append(_say("filter", satisfies(item, rule), message))
         return found
 
+    def _spoken_of(self, answer: Answer, table: Table) -> list[Json]:
+        """Items that the answer is about and that the user named, as cards: their facts may be told."""
+        said = plain(" | ".join(table.sources))
+        told = (answer.end.get("understood") or {}).get("items", [])
+        items = [self.item(named["item_id"]) for named in told if plain(named["title"]) in said]
+        return [{"title": item.title, "facts": item.attributes} for item in items if item is not None]
+
     def _text(self, answer: Answer, expect: Expect, table: Table) -> list[Assertion]:
         text = answer.text
         found = [_say("text", bool(text.strip()), "the answer has no text")]
@@ -148,6 +155,7 @@ class TurnCheck:
             )
         if expect.grounded:
             cards = [*table.shown, *[card for slate in answer.of("slate") for card in slate["cards"]]]
+            cards += self._spoken_of(answer, table)
             notes = [slate.get("note", "") for slate in answer.of("slate")]
             sources = [*table.sources, *notes, *(source for card in cards for source in card_sources(card))]
             faults = self.grounding.faults(text, sources, cards)

@@ -17,6 +17,7 @@ _WORD = r"(?:[A-ZÀ-ÝŒ][\w'’\-]*|\d+)"
 _LINK = r"(?:of|the|and|a|an|in|on|to|for|with|from|&|de|la|le|les|du|des|von|der|die|das)"
 _TITLE_LIKE = re.compile(rf"{_WORD}(?:[ :]+(?:{_LINK} )*{_WORD})*")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
+_HOURS = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?)[\s-]*h(?:ours?|rs?)?\b")
 _MAX_LOOKUPS = 60
 """Searches a text may cost; an answer of four sentences needs about ten."""
 
@@ -106,6 +107,8 @@ def _foreign_numbers(text: str, sources: str, cards: Sequence[Card]) -> list[str
     cards, are free.
     """
     known = {n.rstrip(".,") for n in _NUMBER.findall(sources)}
+    # who says hours is answered in minutes
+    known |= {f"{60 * float(hours.replace(',', '.')):g}" for hours in _HOURS.findall(sources)}
     ranges, gaps = _ranges(cards), _gaps(cards)
     found = []
     for raw in dict.fromkeys(n.rstrip(".,") for n in _NUMBER.findall(text.replace("\u202f", ""))):

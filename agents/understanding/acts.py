@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from agents.understanding.lexicon import DISCOVER, HOLIDAYS, LONG_TAIL, POPULAR, SEASONS
-from agents.understanding.text import NUMBER_WORDS, Utterance
+from agents.understanding.text import NUMBER, NUMBER_WORDS, Utterance
 from recsys_core.generator.protocol import Task
 
 HELLO = re.compile(
@@ -93,6 +93,13 @@ ABOUT = re.compile(
     r"is|where is|do you (?:have|know)|have you (?:got|heard of)|is there|describe|what(?:'s| "
     r"is)(?= (?:the |#|number |it\b)))\b"
 )
+OF_IT = re.compile(
+    r"\b(?:is|was) (?P<which>it|that one|this one|the (?:first|second|third|fourth|fifth|last)(?: one)?) "
+    r"(?:very |too |really |that )*(?:long|short|old|new|recent|scary|violent|gory|sad|funny|good|any good|popular|"
+    r"well[- ]known|famous|in \w+|black and white|suitable|(?:ok |fine |good |suitable )?for (?:kids|children|"
+    r"adults))\b[^.!;]*\?"
+)
+"""A yes-or-no question about a card."""
 NOT_SEEN = re.compile(
     r"\b(?:(?:that )?(?:i|we)(?:'ve| have)? (?:haven'?t|have not|not|never|didn'?t|did not) "
     r"(?:seen|see|saw|watch(?:ed)?|read|heard|know|known)(?: (?:yet|before))?|(?:i|we)'ve "
@@ -123,6 +130,10 @@ MORE = re.compile(
     r"(?:i (?:don'?t like|hate) )?none of (?:these|those|them))\b|^[^\w\x1f]*(?:more|another|"
     r"next|no|nope|nah)[^\w\x1f]*$|^[^\w\x1f]*no[^\w\x1f]+not (?:that|this|these|those|it)\b"
 )
+COUNTED_MORE = re.compile(
+    rf"\b(?:{NUMBER}) (?:others?|more|different ones)\b(?! (?:than|like|similar|hours?|minutes?|mins?|years?)\b)"
+)
+"""A number of other ones; the number is read with the counts."""
 MORE_LIKE = re.compile(
     r"\b(?:(?:show|give|find)(?: me)? )?(?:some )?(?:more|others?|another(?: one)?|something|"
     r"anything|things?|ones?|films?|movies?|similar(?: \w+)?)\s+"

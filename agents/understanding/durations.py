@@ -36,7 +36,7 @@ _ONE = re.compile(
     rf"some))?\s*(?:the |a |an |like |about )?"
     rf"\b(?P<time>{_TIME})(?P<after>\s*(?:max(?:imum)?|tops|or less|or shorter|at most|or more|or longer|plus|"
     rf"minimum))?"
-    r"(?: long)?"
+    r"(?: long)?(?P<fine>\s+(?:is|are|would be|works?)\s+(?:also |just )?(?:fine|ok(?:ay)?|alright|good)\b)?"
 )
 _PARTS = re.compile(
     rf"(?P<n>{NUMBER})(?P<half> and a half)?[\s-]*(?P<unit>h|m)[a-z]*(?:[\s-]*(?:and )?(?P<tail>a half|a quarter|"
@@ -84,6 +84,8 @@ def read_durations(utterance: Utterance, negative: list[Span], field: str) -> li
     for m in utterance.pop_all(_ONE):
         minutes = minutes_of(m["time"])
         less, more = m["less"], m["more"]
+        if m["fine"] and not more:
+            less = m["fine"]  # what is fine too is the most that is
         if m["after"]:
             more, less = (m["after"], None) if re.search("more|longer|plus|minimum", m["after"]) else (None, m["after"])
         ruled_out = is_negative(negative, m.start()) and not (less or more)

@@ -100,7 +100,7 @@ COUNTRY_NAMES: dict[str, str] = {
     "america": "american", "the us": "american", "u.s.": "american", "the states": "american", "usa": "american",
     "the usa": "american", "britain": "british", "great britain": "british", "the uk": "british", "uk": "british",
     "england": "english", "holland": "dutch", "the netherlands": "dutch", "china": "chinese", "russia": "russian",
-    "korea": "korean", "czechia": "czech", "scotland": "scottish",
+    "korea": "korean", "czechia": "czech", "scotland": "scottish", "fr": "french", "jp": "japanese",
 }  # fmt: skip
 """Other names of countries -> adjective."""
 

@@ -97,6 +97,9 @@ class RuleUnderstanding:
         small = self._opening(utterance, intent)
         if small is not None:
             return small
+        if scene.slate and (asked := acts.OF_IT.search(utterance.view)):
+            # its adjective is no wish: "is it long?" asks, "long ones" wishes
+            utterance = Utterance(f"{utterance.raw[: asked.start()]} tell me about {asked['which']}")
         if read_comparison(utterance, scene, self._titles, self.vocabulary, intent):
             return intent
         negative = negative_spans(utterance.low)
@@ -256,7 +259,8 @@ class RuleUnderstanding:
         self._misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"
         intent.task, task_words = acts.read_task(utterance)
-        intent.more = utterance.pop(acts.MORE) is not None
+        counted = acts.COUNTED_MORE.search(utterance.low) is not None
+        intent.more = utterance.pop(acts.MORE) is not None or counted
         intent.wishes = [
             *compared,
             *numbers,
@@ -390,7 +394,9 @@ class RuleUnderstanding:
         elif nothing and not scene.running and not re.search(r"[^\W_]", text):
             intent.notes.append("I could not read a wish in that, so here is what I would pick for you.")
         elif intent.residue and not intent.wishes and not any("a" <= c <= "z" for c in "".join(intent.residue)):
-            intent.notes.append("I read English best, so I may have missed what you meant.")
+            intent.notes.append(
+                "I read English best, some German, French, Spanish and Italian too; I may have missed what you meant."
+            )
         if asks:
             self._with_task(intent)
 

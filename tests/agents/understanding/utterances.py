@@ -252,6 +252,14 @@ S make it four => k=4
 S rather hidden gems => task=long_tail
 S thanks, perfect => thanks
 S ok => thanks
+- two hours is fine too => new +runtime:..120
+- fr comedy => new +country:France +genre:Comedy
+S give me six others => more k=6
+S three more please => more k=3
+S is it long? => about items=8
+S I like the look of the first. is it long? => about slots=1 items=1
+S is the first any good? => about slots=1 items=1
+S is it ok if it is long => +runtime:123..
 """
 
 SHOP = """
