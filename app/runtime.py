@@ -331,4 +331,5 @@ def llm_settings(settings: Settings) -> LLMSettings:
         cache_dir=settings.cache_dir,
         threads=settings.llm_threads,
         script=settings.llm_script,
+        replies=settings.llm_replies,
     )

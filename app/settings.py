@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """`scripted`: YAML or JSON file of answers."""
     llm_threads: int = Field(default=2, ge=1, le=64)
     """`embedded`: CPU threads."""
+    llm_replies: Path | None = None
+    """SQLite file that keeps the model's replies, so that a measurement that was cut off goes on where it was."""
     llm_start_s: float = Field(default=120.0, gt=0)
     """Seconds the API waits for the language model before it answers by rules and says so."""
 
@@ -117,7 +119,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("api_keys_file", "cache_dir", "data_dir", "home", "llm_gguf", "llm_script")
+    @field_validator("api_keys_file", "cache_dir", "data_dir", "home", "llm_gguf", "llm_replies", "llm_script")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None

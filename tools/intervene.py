@@ -63,6 +63,8 @@ class Intervention(BaseModel):
     """What was tried, in the order of trying."""
     complete: bool
     """False when the time ended before everything asked for was tried."""
+    degraded_reason: str = ""
+    """Why another engine measured than asked for, in some of the trials; empty when none did."""
 
     def decisive(self) -> list[Removal]:
         """Removals that took the item off the list; none unless it is on it."""
@@ -101,9 +103,16 @@ def intervene(args: InterveneArguments, context: ToolContext) -> Intervention:
     ]
     removals += alone
     measured = Intervention(item_id=args.item_id, size=args.request.k, place=place, removals=removals, complete=False)
-    removals += _together(args, measured, alone, base, context, room - len(wishes) - len(singles))
+    more, reasons = _together(args, measured, alone, base, context, room - len(wishes) - len(singles))
     complete = place is not None and len(wishes) == len(args.without) and len(singles) == len(newest)
-    return measured.model_copy(update={"removals": removals, "complete": complete})
+    reasons += [result.degraded_reason for result in (first, *results)]
+    return measured.model_copy(
+        update={
+            "removals": [*removals, *more],
+            "complete": complete,
+            "degraded_reason": next(filter(None, reasons), ""),
+        }
+    )
 
 
 def _together(
@@ -113,16 +122,19 @@ def _together(
     base: GenerateRequest,
     context: ToolContext,
     room: int,
-) -> list[Removal]:
-    """Where no single history item decides, those that move the item most are taken away two and three together."""
+) -> tuple[list[Removal], list[str]]:
+    """Where no single history item decides, those that move the item most are taken away two and three together.
+
+    Also why each of these trials was degraded.
+    """
     place = measured.place
     if place is None or any(removal.item_ids for removal in measured.decisive()):
-        return []
+        return [], []
     moving = sorted((r for r in alone if r.place is not None and r.place > place), key=lambda r: -(r.place or 0))
     groups = [moving[:size] for size in (2, 3) if len(moving) >= size][: max(0, room)]
     sets = [[item for removal in group for item in removal.item_ids] for group in groups]
     results = context.recommender.recommend([_less(base, items) for items in sets]) if sets else []
-    return [
+    removals = [
         Removal(
             item_ids=items,
             titles=[context.recommender.catalogue.get(item).title for item in items],
@@ -130,6 +142,7 @@ def _together(
         )
         for items, result in zip(sets, results, strict=True)
     ]
+    return removals, [result.degraded_reason for result in results]
 
 
 def _deep(request: GenerateRequest) -> GenerateRequest:

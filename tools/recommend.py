@@ -117,6 +117,8 @@ class Explanation(BaseModel):
     """History items by weight, heaviest first."""
     matched: dict[str, list[str]]
     """Field -> values the item shares with the request."""
+    degraded_reason: str = ""
+    """Why another engine measured than the one that recommends; empty when none did."""
 
 
 @registry.tool
@@ -151,6 +153,7 @@ def explain_item(args: ExplainArguments, context: ToolContext) -> Explanation:
             field: [str(v) for v in (value if isinstance(value, list) else [value])]
             for field, value in evidence.matched_attributes.items()
         },
+        degraded_reason=evidence.degraded_reason,
     )
 
 

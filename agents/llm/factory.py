@@ -12,8 +12,17 @@ def make_chat_model(settings: LLMSettings) -> ChatModel:
     """The model that `settings.endpoint` names, not yet started.
 
     Raises:
-        ConfigError: a setting that the endpoint needs is missing.
+        ConfigError: a setting that the endpoint needs is missing, or kept replies can't be opened.
     """
+    model = _endpoint(settings)
+    if settings.replies is None or settings.endpoint == "none":
+        return model
+    from agents.llm.cached import CachedChatModel
+
+    return CachedChatModel(model, settings.replies, draw=f"temperature {settings.temperature:g}")
+
+
+def _endpoint(settings: LLMSettings) -> ChatModel:
     if settings.endpoint == "none":
         return NoChatModel()
     if settings.endpoint == "scripted":

@@ -41,3 +41,5 @@ class LLMSettings(BaseModel):
     """`scripted`: YAML or JSON file of answers."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """Sampling temperature; 0 repeats itself for the same prompt."""
+    replies: Path | None = None
+    """SQLite file that keeps replies, so that a measurement that was cut off goes on; None keeps none."""

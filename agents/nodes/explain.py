@@ -13,7 +13,7 @@ from agents.intent import Act
 from agents.measured import measured_text, variants
 from agents.merging import prune
 from agents.nodes.compare import compared
-from agents.nodes.recommend import tool_arguments
+from agents.nodes.recommend import both_reasons, tool_arguments
 from agents.nodes.step import emit, step
 from agents.request import satisfies
 from agents.state import ConversationState, SlateCard, WorkingRequest
@@ -41,14 +41,19 @@ async def explain(state: ConversationState, context: AgentContext) -> tuple[dict
     deadline = time.perf_counter() + context.config.evidence_ms / 1000
     cards = []
     measured = 0
+    degraded = state["outcome"].degraded_reason
     for card in state["slate"]:
         if time.perf_counter() < deadline and context.meter.left:
             explanation = await asyncio.to_thread(_measure, card.item_id, args, tools)
             card = card.model_copy(update={"reason": _reason(card, explanation, state["request"], context, tools)})
+            degraded = both_reasons(degraded, explanation.degraded_reason)
             measured += 1
         cards.append(card)
     emit(SlateEvent(cards=cards, final=True, note=state["outcome"].closest))
-    return {"slate": cards, **aside}, f"{measured} of {len(cards)} measured"
+    outcome = aside.get("outcome", state["outcome"])
+    degraded = both_reasons(outcome.degraded_reason, degraded)
+    outcome = outcome.model_copy(update={"degraded_reason": degraded})
+    return {"slate": cards, **aside, "outcome": outcome}, f"{measured} of {len(cards)} measured"
 
 
 async def _beside(state: ConversationState, context: AgentContext) -> dict[str, Any]:
@@ -63,6 +68,7 @@ async def _beside(state: ConversationState, context: AgentContext) -> dict[str, 
 
 async def _about_items(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     because: dict[str, str] = {}
+    degraded = state["outcome"].degraded_reason
     tools = context.tools(state["user_id"])
     # it is older than this turn, and what it names may be gone
     request = prune(state.get("request") or WorkingRequest(), context.catalogue, context.catalogue.fields)
@@ -74,15 +80,20 @@ async def _about_items(state: ConversationState, context: AgentContext) -> tuple
         if state["intent"].act is Act.about:
             because[item_id] = about_text(item, context.catalogue, context.understanding.roles)
             continue
-        because[item_id] = await _why(item, request, state, context, tools)
+        because[item_id], reason = await _why(item, request, state, context, tools)
+        degraded = both_reasons(degraded, reason)
     because = {item_id: inert(text) for item_id, text in because.items()}
-    return {"outcome": state["outcome"].model_copy(update={"because": because})}, f"{len(because)} items"
+    outcome = state["outcome"].model_copy(update={"because": because, "degraded_reason": degraded})
+    return {"outcome": outcome}, f"{len(because)} items"
 
 
 async def _why(
     item: Item, request: WorkingRequest, state: ConversationState, context: AgentContext, tools: ToolContext
-) -> str:
-    """What it fits, then what was measured by taking wishes and history away; likeness only where neither tells."""
+) -> tuple[str, str]:
+    """What it fits, then what was measured by taking wishes and history away; likeness only where neither tells.
+
+    The second text says why another engine than asked for did the measuring; empty when none did.
+    """
     catalogue, roles = context.catalogue, context.understanding.roles
     args = tool_arguments(request, state, context)
     fits = [wish for wish in request.wishes if not wish.negative and satisfies(wish, item.id, catalogue)]
@@ -97,9 +108,11 @@ async def _why(
     measured = measured_text(result, [label for label, _ in less])
     if not measured:
         explanation = await asyncio.to_thread(_measure, item.id, args, tools)
-        return why_text(item, _weighing(explanation), fits, request, catalogue, roles)
+        degraded = both_reasons(result.degraded_reason, explanation.degraded_reason)
+        return why_text(item, _weighing(explanation), fits, request, catalogue, roles), degraded
     facts = why_text(item, [], fits, request, catalogue, roles) if fits or request.anchors else ""
-    return f"{facts} {measured}" if facts else f"{spoken_title(item.title)}: {measured}"
+    text = f"{facts} {measured}" if facts else f"{spoken_title(item.title)}: {measured}"
+    return text, result.degraded_reason
 
 
 def _with(item_id: str, args: RecommendArguments) -> RecommendArguments:

@@ -46,7 +46,7 @@ async def recommend(state: ConversationState, context: AgentContext) -> tuple[di
             "cold_start": result.cold_start,
             "release": result.release or context.release,
             "notes": [note for note in result.notes if note not in outcome.notes],
-            "degraded_reason": _both(outcome.degraded_reason, result.degraded_reason),
+            "degraded_reason": both_reasons(outcome.degraded_reason, result.degraded_reason),
         }
     )
     outcome, told = _recalled(held, outcome, cards, state, context)
@@ -102,7 +102,7 @@ def _answerable(page_filter: ItemFilter | None) -> ItemFilter | None:
     return None if page_filter is None or page_filter.is_empty() else page_filter
 
 
-def _both(before: str, now: str) -> str:
+def both_reasons(before: str, now: str) -> str:
     """Two reasons as one, each said once."""
     return "; ".join(dict.fromkeys(reason for reason in (before, now) if reason))
 

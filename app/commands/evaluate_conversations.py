@@ -104,10 +104,11 @@ def _play(
         return
     faults = [script for script in scripts if any(turn.fault for turn in script.turns)]
     plain = [script for script in scripts if script not in faults]
+    kept = {"llm": settings.llm} | ({"llm_replies": str(settings.llm_replies)} if settings.llm_replies else {})
     if plain:
         say("Starting an API for this measurement ...")
         with (
-            scratch_api(settings.home, {"llm": settings.llm}, settings.key) as address,
+            scratch_api(settings.home, kept, settings.key) as address,
             SidraClient(address, settings.key) as client,
         ):
             play_scripts(client, plain, played, repeats=repeats, known_user=user, forget=True, progress=bar)

@@ -37,6 +37,8 @@ class Evidence(BaseModel):
     """Facts of the item that the instruction or the filter named."""
     instruction_gain: float = 0.0
     """How much the instruction raised the item's log-probability (nats); 0 without an instruction."""
+    degraded_reason: str = ""
+    """Why another engine measured than the one that recommends; empty when none did."""
 
 
 def matched_attributes(

@@ -303,7 +303,7 @@ class Recommender:
             history = np.append(history, self._anchors(request))
         tried = range(max(0, len(history) - ABLATED), len(history))
         variants = [history, *(np.delete(history, n) for n in tried)]
-        scores, gain = self.scorer.score_item(index, variants, request.task, request.instruction)
+        scores, gain, degraded = self.scorer.score_item(index, variants, request.task, request.instruction)
         causes = [
             Cause(
                 item_id=self.catalogue.ids[int(history[n])],
@@ -320,6 +320,7 @@ class Recommender:
             because_of=causes[:3],
             matched_attributes=matched_attributes(self.catalogue, index, request.instruction, fields),
             instruction_gain=round(gain, 4),
+            degraded_reason=degraded,
         )
 
     def warm(self) -> None:

@@ -86,6 +86,20 @@ class Ranked(NamedTuple):
     degraded: list[str]
 
 
+class ItemScores(NamedTuple):
+    """One item under several histories.
+
+    Attributes:
+        scores: float32[histories] in nats.
+        gain: what the instruction adds under the first history, in nats; 0 without one.
+        degraded: why another engine than asked for was used for some of them; empty where none was.
+    """
+
+    scores: Floats
+    gain: float
+    degraded: str
+
+
 class _Searched(NamedTuple):
     """What searches found: exact log-probabilities and scores float32[B, n_items], -inf where there are none."""
 
@@ -181,13 +195,10 @@ class Scorer:
         ]
         return Ranked(lists, timings, expanded, degraded_reasons(encoded, len(queries)))
 
-    def score_item(self, item: int, histories: Sequence[Ints], task: Task, instruction: str) -> tuple[Floats, float]:
+    def score_item(self, item: int, histories: Sequence[Ints], task: Task, instruction: str) -> ItemScores:
         """Served score of one item under several histories, and what the instruction adds under the first.
 
         The item is scored by its exact probability; fusion needs the other items of its prefix and is left out.
-
-        Returns:
-            float32[len(histories)] in nats, and the gain in nats (0 without an instruction).
         """
         mix = self.serving.mix(task, instruction)
         column = np.full((len(histories), 1), item, dtype=np.int64)
@@ -196,13 +207,17 @@ class Scorer:
         fits = self.fits([instruction])[:, item]
         cf = self.item_cf.scores(list(histories))[:, item]
         near = self.nearest.scores(list(histories))[:, item] if mix.vectors else None
-        gain = 0.0
+        gain, degraded = 0.0, degraded_reasons(encoded, len(histories))
         if instruction.strip():
-            silent = self.family.log_probabilities(self.family.encode([histories[0]], [""]), column[:1])
+            unspoken = self.family.encode([histories[0]], [""])
+            silent = self.family.log_probabilities(unspoken, column[:1])
+            degraded += degraded_reasons(unspoken, 1)
             gain = float(logp[0] - silent[0, 0])
         head = self.family.item_head(encoded) if mix.item_head else None
         own = logp if head is None else with_item_head(logp, head[:, item], mix.item_head)
-        return geometric(own, cf, fits, mix, self.serving.floor, near), gain
+        degraded += degraded_reasons(encoded, len(histories))  # the head may have been the first to fail
+        scores = geometric(own, cf, fits, mix, self.serving.floor, near)
+        return ItemScores(scores, gain, next(filter(None, degraded), ""))
 
     def _mix(self, query: Query, model: str) -> TaskMix:
         """How a query is mixed; an ablation changes the generator's fusion and nothing else."""

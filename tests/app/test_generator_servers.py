@@ -56,11 +56,16 @@ def test_api_and_conversation_say_that_no_server_answered(tiny_lm_home: Path, no
         assert "the same model answered in process" in answer["degraded_reason"]
         assert any("the same model answered in process" in note for note in answer["notes"])
         assert nobody not in json.dumps(answer), "addresses are for the log"
-        said = {"model": "sidra", "messages": [{"role": "user", "content": "a drama please"}], "k": 3}
+        words = [{"role": "user", "content": "a drama please"}]
+        said = {"model": "sidra", "user": "somebody", "messages": words, "k": 3}
         turn = client.post("/v1/chat/completions", json=said).json()
         assert len(turn["slate"]) == 3
         assert turn["sidra"]["degraded"] is True
         assert "no generator server could be used" in turn["sidra"]["degraded_reason"]
+        why = {**said, "messages": [{"role": "user", "content": "why the first one?"}]}
+        why["thread_id"] = turn["sidra"]["thread_id"]
+        because = client.post("/v1/chat/completions", json=why).json()
+        assert "no generator server could be used" in because["sidra"]["degraded_reason"], "reasons were measured here"
 
 
 def test_without_an_address_it_is_not_ready_and_says_what_to_do(tiny_lm_home: Path) -> None:

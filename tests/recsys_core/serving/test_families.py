@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from recsys_core.catalog.filters import Condition, ItemFilter
 from recsys_core.errors import ConfigError, ReleaseError
 from recsys_core.generator.protocol import GenerateRequest, Task
 from recsys_core.releases.release import Release
+from recsys_core.serving.families import Servers
 from recsys_core.serving.recommender import Recommender
 
 
@@ -91,6 +93,22 @@ def test_reasons_come_from_the_family_that_ranked(tiny_lm_recommender):
     assert all(cause.item_id in history for cause in evidence.because_of)
     other = tiny_lm_recommender.with_generator("compact").evidence(item, request)
     assert evidence.instruction_gain != other.instruction_gain
+
+
+def test_reasons_that_another_engine_measured_say_so(tiny_lm_release, tiny_lm_recommender):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    history = tiny_lm_recommender.history(tiny_lm_recommender.log.users[3])
+    request = GenerateRequest(history=history, instruction="drama")
+    item = ids(tiny_lm_recommender.recommend([request])[0])[0]
+    served = Recommender.open(tiny_lm_release, generator="vllm", servers=Servers((nobody,)))
+    evidence = served.evidence(item, request)
+    served.close()
+    here = tiny_lm_recommender.evidence(item, request)
+    assert evidence.because_of == here.because_of
+    assert "the same model answered in process" in evidence.degraded_reason
+    assert here.degraded_reason == ""
 
 
 def test_a_release_without_a_language_model_says_how_to_come_by_one(tiny_release, tiny_recommender):

@@ -135,7 +135,7 @@ def test_evidence_is_what_taking_an_item_away_costs(tiny_recommender):
     for cause in evidence.because_of:
         assert cause.item_id in history
         without = np.delete(whole, history.index(cause.item_id))
-        scores, _ = scorer.score_item(catalogue.index(item), [whole, without], request.task, "")
+        scores, _, _ = scorer.score_item(catalogue.index(item), [whole, without], request.task, "")
         assert cause.drop == pytest.approx(float(scores[0] - scores[1]), abs=1e-3)
     assert [c.drop for c in evidence.because_of] == sorted((c.drop for c in evidence.because_of), reverse=True)
     genre = catalogue.get(item).attributes["genre"][0]
