@@ -19,6 +19,8 @@ from recsys_core.profiles import HistoryFacts
 
 _GONE = 5
 """So many people in a row for whom rules had to write mean that the model is gone, not that it words badly."""
+PATIENCE_S = 600.0
+"""Seconds that one profile may take: nobody waits, and a busy machine must not turn into profiles by rules."""
 
 
 class ModelSession:
@@ -45,6 +47,7 @@ class ModelSession:
             self.llm,
             noun=noun,
             run=self.run,
+            seconds=PATIENCE_S,
             progress=lambda done, total: self.tell("judge llm", done, total),
         )
 
@@ -100,7 +103,7 @@ class ModelWriter:
     def __init__(self, session: ModelSession, catalogue: Catalogue) -> None:
         self._session = session
         self._catalogue = catalogue
-        self._writer = ProfileWriter(session.llm)
+        self._writer = ProfileWriter(session.llm, PATIENCE_S)
         self._rules = 0
         self._people = 0
         self._distinct = 0
