@@ -53,6 +53,7 @@ for _name in (
     "serve_generator",
     "releases",
     "items",
+    "train_profile",
     "evaluate",
     "doctor",
 ):
