@@ -54,6 +54,7 @@ for _name in (
     "releases",
     "items",
     "evaluate",
+    "train_emotion",
     "doctor",
 ):
     import_module(f"app.commands.{_name}").register(cli)
