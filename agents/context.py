@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from agents.allowed import access_of
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
+from agents.reading.service import Readings
 from agents.store import FactStore, FeedbackStore
 from agents.tracing import traced_model, traced_recommender
 from agents.understanding.rules import RuleUnderstanding
@@ -43,6 +44,8 @@ class AgentContext:
     """Number of the last change of the catalogue that this turn knows."""
     thread_id: str = ""
     """Thread of the turn."""
+    readings: Readings | None = None
+    """How people read texts; None where that is not served."""
     meter: ToolMeter = field(init=False)
     """Tool calls of the turn."""
 

@@ -48,6 +48,7 @@ for _name in (
     "data",
     "recommend",
     "chat",
+    "calm",
     "mcp",
     "serve",
     "serve_generator",

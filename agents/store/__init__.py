@@ -7,16 +7,20 @@ from agents.store.database import Database
 from agents.store.facts import FactStore, LastingFact, NewFact
 from agents.store.feedback import FeedbackStore
 from agents.store.opening import DatabaseConfig, open_database
+from agents.store.reading import DiaryEntry, Evidence, ReadingStore
 from agents.store.sqlite import SqliteDatabase
 from agents.store.threads import ThreadInfo, ThreadRegistry
 
 __all__ = [
     "Database",
     "DatabaseConfig",
+    "DiaryEntry",
+    "Evidence",
     "FactStore",
     "FeedbackStore",
     "LastingFact",
     "NewFact",
+    "ReadingStore",
     "SqliteDatabase",
     "ThreadInfo",
     "ThreadRegistry",

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from agents.store.reading_tables import READING_SCHEMA
+
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS threads (
         id TEXT PRIMARY KEY, user_id TEXT NOT NULL, title TEXT NOT NULL,
@@ -26,6 +28,7 @@ SCHEMA = (
         updated DOUBLE PRECISION NOT NULL, status TEXT NOT NULL CHECK (status IN ('active', 'deleted')),
         ended_thread TEXT NOT NULL DEFAULT '', ended_turn INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX IF NOT EXISTS facts_of_user ON facts (user_id, status, created)",
+    *READING_SCHEMA,
 )
 """Statements that make the tables; safe to run again."""
 

@@ -26,6 +26,9 @@ async def feedback(body: FeedbackBody, runtime: RuntimeDep, access: AccessDep) -
         raise ApiError(404, "unknown_item", str(UnknownItemError([body.item_id])), "item_id")
     await runtime.run(lambda: store.set(body.user_id, body.item_id, body.value, thread_id=body.thread_id))
     runtime.metrics.feedback(body.value)
+    if body.value:
+        readings, recommender = runtime.conversations.readings, await runtime.snapshot()
+        await readings.note(body.user_id, body.thread_id or "", [body.item_id], recommender)
     return {"user_id": body.user_id, "item_id": body.item_id, "value": body.value}
 
 
@@ -49,7 +52,7 @@ async def next_wish(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -
 
 @router.delete("/users/{user_id:path}/profile")
 async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> dict[str, Any]:
-    """Forget a user's threads, checkpoints, memory and thumbs. The log inside a release is immutable and stays."""
+    """Forget a user's threads, checkpoints, memory, thumbs and diary. The log inside a release stays."""
     access.user(user_id)
     known = (await runtime.snapshot()).history(user_id) is not None
     await runtime.conversations.forget(user_id)
@@ -59,6 +62,6 @@ async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> d
         notes.append("the interaction log of the release still holds this user; import without them and build")
     return {
         "user_id": user_id,
-        "forgotten": ["threads", "checkpoints", "memory", "feedback", "seen", "interests"],
+        "forgotten": ["threads", "checkpoints", "memory", "feedback", "seen", "interests", "reading", "balance"],
         "note": "; ".join(notes),
     }
