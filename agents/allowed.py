@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "recommend": frozenset({"recommend", "count_items", "item_details"}),
     "refine": frozenset({"link_title", "search_items"}),
     "explain": frozenset({"explain_item", "item_details", "intervene", "similar_items", "user_history"}),
+    "calm": frozenset(),
     "respond": frozenset(),
     "next_wish": frozenset({"interests", "expected_wishes"}),
 }

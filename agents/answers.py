@@ -48,7 +48,7 @@ def small_talk(state: ConversationState, catalogue: Catalogue, roles: Roles) -> 
         return "There is nothing more to go back to."
     if act is Act.clarify:
         return _which_one(state)
-    if act is Act.memory:
+    if act in {Act.memory, Act.reading}:
         return " ".join([*state["intent"].notes, *state["outcome"].recalled])
     return help_text(catalogue, roles)
 

@@ -26,6 +26,8 @@ class ConversationConfig(BaseModel):
     """What the model may take for its first checked sentence before rules write the answer."""
     tool_calls: int = Field(default=100, ge=0, le=10_000)
     """Tool calls a turn may make, over all its nodes."""
+    diary_days: int = Field(default=56, ge=1, le=3650)
+    """Days after which what a diary holds is deleted; a diary is kept only of who switched it on."""
     evidence_ms: float = Field(default=400.0, ge=0)
     """Time for measured reasons; cards beyond it get reasons from their facts."""
     busy_seconds: float = Field(default=60.0, ge=0)

@@ -8,6 +8,7 @@ from agents.allowed import access_of
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.profile.service import ProfileService
+from agents.reading.service import Readings
 from agents.store import FactStore, FeedbackStore
 from agents.tracing import traced_model, traced_recommender
 from agents.understanding.rules import RuleUnderstanding
@@ -47,6 +48,8 @@ class AgentContext:
     thread_id: str = ""
     """Thread of the turn."""
     _profiles: dict[str, tuple[str, str]] = field(default_factory=dict, init=False, repr=False)
+    readings: Readings | None = None
+    """How people read texts; None where that is not served."""
     meter: ToolMeter = field(init=False)
     """Tool calls of the turn."""
 

@@ -19,6 +19,10 @@ from agents.llm.none import NoChatModel
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.profile.config import ProfileConfig
 from agents.profile.service import ProfileService
+from agents.reading.calming import Rewriter
+from agents.reading.meter import Meter
+from agents.reading.modes import Mode
+from agents.reading.service import Readings
 from agents.refining import kinds_of
 from agents.remembering import Memory
 from agents.state import ChatMessage, ConversationState
@@ -27,6 +31,7 @@ from agents.store import (
     FactStore,
     FeedbackStore,
     ProfileStore,
+    ReadingStore,
     ThreadInfo,
     ThreadRegistry,
     open_database,
@@ -98,6 +103,10 @@ class ConversationService:
         self._facts = FactStore(self._database)
         self.memory = Memory(self._facts)
         self.profiles = ProfileService(llm, ProfileStore(self._database), profiles)
+        meter = Meter()
+        self.readings = Readings(
+            ReadingStore(self._database, self.config.diary_days), llm, meter, Rewriter(meter, state_dir / "calm")
+        )
         self._known = View.of(recommender)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,6 +155,7 @@ class ConversationService:
 
     async def close(self) -> None:
         """Stop running turns and close the files; safe to call twice."""
+        await self.readings.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -171,6 +181,7 @@ class ConversationService:
         filter: ItemFilter | None = None,
         k: int = 10,
         earlier: Sequence[Mapping[str, Any]] = (),
+        reading: Mode | None = None,
     ) -> AsyncIterator[Event]:
         """Answer one message, streaming.
 
@@ -185,6 +196,7 @@ class ConversationService:
             k: cards wanted, 1 to 50; the message may say otherwise.
             earlier: messages before this one, for clients that keep no thread id (role and content); used only when
                 `thread_id` is None.
+            reading: how the person chose to see texts in this thread from now on; None leaves it.
 
         Yields:
             Events as described in `agents.events`.
@@ -206,6 +218,8 @@ class ConversationService:
         else:
             self._registry.check(thread_id, user_id)
             replay = []
+        if reading is not None:
+            await self.readings.choose(user_id, thread_id, reading)
         lock = await self._lock(thread_id, user_id)
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         runner = TurnRunner(self._ready(), self._registry, thread_id, queue)
@@ -271,12 +285,13 @@ class ConversationService:
         try:
             self._registry.delete(thread_id)
             self._facts.forget_ended(user_id, thread_id)
+            self.readings.store.forget_thread(user_id, thread_id)
             await self._stored().drop(thread_id)
         finally:
             lock.release()
 
     async def forget(self, user_id: str) -> None:
-        """Remove threads, checkpoints, facts, profile, thumbs and seen items of a user; the files keep no trace."""
+        """Remove threads, checkpoints, facts, profile, thumbs, seen items and diary of a user, and their traces."""
         # a turn that runs ends first and may leave something; one that begins meanwhile makes a thread
         while threads := await self.threads(user_id):
             for info in threads:
@@ -285,7 +300,8 @@ class ConversationService:
                 except ThreadNotFound:
                     continue  # deleted by somebody else in this moment
         await self.profiles.stop(user_id)
-        for delete in (self.feedback.delete, self._facts.delete, self.profiles.forget):
+        forgetting = (self.feedback.delete, self._facts.delete, self.profiles.forget, self.readings.store.delete)
+        for delete in forgetting:
             await asyncio.to_thread(delete, user_id)
         await asyncio.to_thread(self._database.scrub)
         await self._stored().scrub()
@@ -337,6 +353,7 @@ class ConversationService:
             release=str(getattr(release, "id", "")),
             changes=int(getattr(view.recommender, "changes", 0)),
             thread_id=thread_id,
+            readings=self.readings,
         )
 
     def _stored(self) -> Checkpoints:

@@ -1,4 +1,4 @@
-"""What a turn streams, in this order: start, steps with slates and tokens among them, then end or error."""
+"""What a turn streams, in this order: start, steps with slates, calm texts and tokens among them, then end or error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.reading.views import Reading
 from agents.state import SlateCard
 from agents.understood import Understood
 
@@ -57,6 +58,17 @@ class SlateEvent(BaseModel):
     """False while reasons or a refined request may still come."""
     note: str = ""
     """One sentence about the slate; may be empty."""
+
+
+class CalmEvent(BaseModel):
+    """Texts of cards in the mode that holds for each; comes behind the cards and replaces earlier ones of an item."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["calm"] = "calm"
+    """Discriminator."""
+    readings: list[Reading]
+    """One for each item that is shown otherwise than as it is; all of them when the original texts were asked for."""
 
 
 class TokenEvent(BaseModel):
@@ -116,5 +128,7 @@ class ErrorEvent(BaseModel):
     """One sentence for people."""
 
 
-Event = Annotated[StartEvent | StepEvent | SlateEvent | TokenEvent | EndEvent | ErrorEvent, Field(discriminator="type")]
+Event = Annotated[
+    StartEvent | StepEvent | SlateEvent | CalmEvent | TokenEvent | EndEvent | ErrorEvent, Field(discriminator="type")
+]
 """Any event of a turn."""

@@ -1,4 +1,4 @@
-"""The graph of one turn: guard -> understand -> recommend -> refine -> explain -> respond.
+"""The graph of one turn: guard -> understand -> recommend -> refine -> explain -> calm -> respond.
 
 Small talk goes from understand to respond, "why" and "what is it about" to explain; refine goes back to recommend when
 the language model understood more than the rules.
@@ -15,6 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from agents.context import AgentContext
+from agents.nodes.calm import calm
 from agents.nodes.explain import after_recommend, explain
 from agents.nodes.guard import after_guard, guard
 from agents.nodes.recommend import recommend
@@ -23,7 +24,7 @@ from agents.nodes.respond import respond
 from agents.nodes.understand import after_understand, understand
 from agents.state import ConversationState
 
-NODES = ("guard", "understand", "recommend", "refine", "explain", "respond")
+NODES = ("guard", "understand", "recommend", "refine", "explain", "calm", "respond")
 """Names of the nodes, in the order of a turn."""
 
 Graph = CompiledStateGraph[ConversationState, AgentContext, ConversationState, ConversationState]
@@ -36,14 +37,15 @@ def build_graph(checkpointer: BaseCheckpointSaver[str] | None = None) -> Graph:
         checkpointer: where threads are kept; None keeps nothing (and is what `langgraph.json` exports).
     """
     graph = StateGraph(ConversationState, context_schema=AgentContext)
-    for name, node in zip(NODES, (guard, understand, recommend, refine, explain, respond), strict=True):
+    for name, node in zip(NODES, (guard, understand, recommend, refine, explain, calm, respond), strict=True):
         graph.add_node(name, node)
     graph.add_edge(START, "guard")
     graph.add_conditional_edges("guard", after_guard, ["understand", "respond"])
-    graph.add_conditional_edges("understand", after_understand, ["recommend", "explain", "respond"])
+    graph.add_conditional_edges("understand", after_understand, ["recommend", "explain", "calm", "respond"])
     graph.add_conditional_edges("recommend", after_recommend, ["refine", "explain"])
     graph.add_conditional_edges("refine", after_refine, ["recommend", "explain"])
-    graph.add_edge("explain", "respond")
+    graph.add_edge("explain", "calm")
+    graph.add_edge("calm", "respond")
     graph.add_edge("respond", END)
     return graph.compile(checkpointer=checkpointer, name="sidra")
 

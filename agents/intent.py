@@ -35,6 +35,8 @@ class Act(StrEnum):
     """Back to the request before."""
     memory = "memory"
     """Asks what is remembered of them, or takes some of it back."""
+    reading = "reading"
+    """Says how texts are to be shown, and nothing else."""
 
 
 class OfferKind(StrEnum):

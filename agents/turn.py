@@ -22,7 +22,7 @@ from recsys_core.errors import SidraError
 log = logging.getLogger(__name__)
 
 MAX_STEPS = 20
-"""Nodes that one turn may pass; the longest way through the graph has seven."""
+"""Nodes that one turn may pass; the longest way through the graph has nine."""
 
 
 class TurnRunner:

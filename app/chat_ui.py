@@ -8,8 +8,10 @@ import streamlit as st
 
 from app.client import ClientError, SidraClient
 from app.settings import load_settings
-from app.ui import style
+from app.ui import reading_html, style
+from app.ui.balance import draw_balance
 from app.ui.gate import is_open
+from app.ui.reading_dialog import draw_open_text
 from app.ui.session import Session, open_session
 from app.ui.sidebar import draw_sidebar
 from app.ui.suggestions import suggestions
@@ -35,6 +37,7 @@ def main() -> None:
     """Draw the page."""
     st.set_page_config(page_title="Sidra", page_icon=":material/movie_filter:", layout="wide")
     st.html(style.CSS)
+    st.html(reading_html.CSS)
     settings = load_settings()
     client = connect(settings.client_url, settings.key)
     if not is_open(client):
@@ -43,7 +46,11 @@ def main() -> None:
         info = fetch_info(settings.client_url, settings.key)
         session = open_session(client)
         rule, k = draw_sidebar(session, client, info)
+        if session.reading.balance:
+            draw_balance(session, client)
+            return
         draw_conversation(session, client, info, rule, k)
+        draw_open_text(session, client)
     except ClientError as error:
         st.error(error.message, icon=":material/error:")
         st.button("Try again", icon=":material/refresh:", key="retry")

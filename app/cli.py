@@ -49,6 +49,7 @@ for _name in (
     "recommend",
     "profile",
     "chat",
+    "calm",
     "mcp",
     "serve",
     "serve_generator",
@@ -56,6 +57,7 @@ for _name in (
     "items",
     "train_profile",
     "evaluate",
+    "train_emotion",
     "doctor",
 ):
     import_module(f"app.commands.{_name}").register(cli)

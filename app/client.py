@@ -219,6 +219,48 @@ class SidraClient:
         """Forget threads, checkpoints, memory and thumbs of a user."""
         return self._json("DELETE", f"/v1/users/{_path(user_id)}/profile")
 
+    # --- reading ---
+
+    def read(self, user_id: str, items: Sequence[str], **more: Any) -> Json:
+        """Items' texts in the modes that hold; keywords: thread_id, mode, opened."""
+        body = _given(items=list(items), **more)
+        return self._json("POST", f"/v1/users/{_path(user_id)}/reading", json=body, timeout=_CHANGE)
+
+    def choose_mode(self, user_id: str, thread_id: str, mode: str | None, item_id: str | None = None) -> Json:
+        """Choose how texts are shown in a conversation or on one card; None takes the choice back."""
+        body = {"thread_id": thread_id, "item_id": item_id, "mode": mode}
+        return self._json("PUT", f"/v1/users/{_path(user_id)}/reading/mode", json=body)
+
+    def judge(self, user_id: str, item_id: str, verdict: str, shown: str) -> Json:
+        """Say of a text that was read: too_loud, right or too_tame."""
+        body = {"item_id": item_id, "verdict": verdict, "shown": shown}
+        return self._json("POST", f"/v1/users/{_path(user_id)}/reading/verdict", json=body, timeout=_CHANGE)
+
+    def guide(self, user_id: str, thread_id: str | None = None) -> Json:
+        """What the guide has learned of a user, and the mode that holds in a conversation."""
+        path, params = f"/v1/users/{_path(user_id)}/reading", _given(thread_id=thread_id)
+        return self._json("GET", path, params=params, timeout=_CHANGE)
+
+    def unlearn(self, user_id: str) -> Json:
+        """Forget what the guide has learned of a user."""
+        return self._json("DELETE", f"/v1/users/{_path(user_id)}/reading")
+
+    def balance(self, user_id: str) -> Json:
+        """What a user read, week by week."""
+        return self._json("GET", f"/v1/users/{_path(user_id)}/balance")
+
+    def switch_balance(self, user_id: str, on: bool) -> Json:
+        """Switch a user's diary on, or off and empty it."""
+        return self._json("PUT", f"/v1/users/{_path(user_id)}/balance", json={"on": on})
+
+    def clear_balance(self, user_id: str) -> Json:
+        """Delete what a user's diary holds."""
+        return self._json("DELETE", f"/v1/users/{_path(user_id)}/balance")
+
+    def calm(self, texts: Sequence[str], mode: str = "balanced", **more: Any) -> Json:
+        """Texts in calmer words; keywords: related, rewriter, user."""
+        return self._json("POST", "/v1/calm", json=_given(texts=list(texts), mode=mode, **more), timeout=_TURN)
+
     # --- conversations ---
 
     def threads(self, user_id: str) -> list[Json]:
@@ -243,13 +285,15 @@ class SidraClient:
         filter: Json | None = None,
         k: int = 5,
         earlier: Sequence[Json] = (),
+        reading: str | None = None,
         beats: bool = False,
     ) -> Generator[Json, None, None]:
         """One turn, event by event; stop iterating (or `close()` the iterator) to cancel it.
 
         Yields:
             Objects with `type`: `start` (user, thread_id, turn, release), `step` (node, status, ms, detail), `slate`
-            (cards, final, note), `token` (text), last `end` (text, cards, degraded, ...) or `error` (code, message).
+            (cards, final, note), `calm` (readings), `token` (text), last `end` (text, cards, degraded, ...) or `error`
+            (code, message).
             With `beats` also a `wait` for every second of silence.
 
         Raises:
@@ -262,7 +306,7 @@ class SidraClient:
             "k": k,
             "messages": [*earlier, {"role": "user", "content": message}],
         }
-        body |= {n: v for n, v in {"user": user, "thread_id": thread_id, "filter": filter}.items() if v is not None}
+        body |= _given(user=user, thread_id=thread_id, filter=filter, reading=reading)
         text: list[str] = []
         cards: list[Json] = []
         try:
@@ -304,6 +348,10 @@ class SidraClient:
         return body
 
 
+def _given(**fields: Any) -> Json:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def _events(chunk: Json) -> Iterator[Json]:
     if "error" in chunk:
         yield {"type": "error", "code": chunk["error"]["type"], "message": chunk["error"]["message"]}
@@ -318,6 +366,8 @@ def _events(chunk: Json) -> Iterator[Json]:
             "final": chunk.get("slate_final", True),
             "note": chunk.get("slate_note", ""),
         }
+    if "calm" in chunk:
+        yield {"type": "calm", "readings": chunk["calm"]}
     if choice["delta"].get("content"):
         yield {"type": "token", "text": choice["delta"]["content"]}
     if "sidra" in chunk:

@@ -59,6 +59,7 @@ class Runtime:
         self.stages = {name: Stage() for name in STAGES}
         self.turns = asyncio.Semaphore(settings.max_turns)
         self.talking = 0
+        self.calming = asyncio.Semaphore(8)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="recommend")
         self._waiting = 0
         self._live: LiveRecommender | None = None
@@ -278,7 +279,7 @@ class Runtime:
 
             self._llm = llm = NoChatModel()
         assert self._live is not None
-        config = ConversationConfig(max_message_chars=self.settings.message_chars)
+        config = ConversationConfig(max_message_chars=self.settings.message_chars, diary_days=self.settings.diary_days)
         profiles = ProfileConfig(
             candidates=self.settings.profile_candidates, refresh_after=self.settings.profile_refresh_after
         )
@@ -297,6 +298,7 @@ class Runtime:
             )
         )
         await service.start()
+        service.readings.idle = self.idle
         self._conversations = service
         # readiness is open to everybody, so it names the kind and not the place
         self.stages["conversations"].detail = service.place.split(" at ")[0]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from agents.reading.modes import Mode
 from recsys_core.catalog.changes import MAX_ADDED, MAX_ITEMS, NewItem
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.catalog.items import AttributeValue, FieldSpec
@@ -113,7 +114,7 @@ class ChatMessage(BaseModel):
 
 
 class ChatBody(Strict):
-    """`POST /v1/chat/completions`: OpenAI's shape with five fields of our own."""
+    """`POST /v1/chat/completions`: OpenAI's shape with six fields of our own."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=200)]
     """The conversation; the last one is the user's. With `thread_id` only the last one is read."""
@@ -129,6 +130,8 @@ class ChatBody(Strict):
     """Rule that every item satisfies, on top of what the message says."""
     k: int = Field(default=5, ge=1, le=20)
     """How many items."""
+    reading: Mode | None = None
+    """How the person chose to see texts in this conversation from now on; None leaves it as it is."""
 
     # What OpenAI clients send along. The answer is not sampled by the caller's choice, so these have no effect.
     temperature: float | None = None

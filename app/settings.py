@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """Largest request body."""
     message_chars: int = Field(default=4000, ge=1)
     """Longest message of a conversation."""
+    diary_days: int = Field(default=56, ge=1, le=3650)
+    """Days after which what somebody's diary of reading holds is deleted; it is off until they switch it on."""
     merge_after: int = Field(default=200, ge=0)
     """So many new and re-tagged items are merged into a new release in the background; 0: only when asked."""
     otel_endpoint: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
+from agents.events import CalmEvent, EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from app.failures import error_body
 
 DONE = b"data: [DONE]\n\n"
@@ -46,6 +46,8 @@ class ChunkWriter:
             extra["slate"] = [card.model_dump(mode="json") for card in event.cards]
             extra["slate_final"] = event.final
             extra["slate_note"] = event.note
+        elif isinstance(event, CalmEvent):
+            extra["calm"] = [reading.model_dump(mode="json") for reading in event.readings]
         elif isinstance(event, TokenEvent):
             delta = {"content": event.text}
         elif isinstance(event, EndEvent):

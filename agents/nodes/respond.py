@@ -17,6 +17,7 @@ from agents.grounding import Facts, SentenceFilter
 from agents.intent import Act
 from agents.llm.protocol import LLMError
 from agents.nodes.step import emit, step
+from agents.reading.wording import in_mode, worded
 from agents.state import ChatMessage, ConversationState, Outcome
 from agents.vetted import vetted_facts
 from prompts import PromptMessage, render_messages, untrusted
@@ -33,7 +34,12 @@ _WITH_SLATE = {Act.recommend, Act.undo}
 
 @step("respond")
 async def respond(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
-    """Write the answer, stream it, and put it into the thread."""
+    """Write the answer, in the wording that the person chose, stream it, and put it into the thread."""
+    with await worded(state, context):
+        return await _respond(state, context)
+
+
+async def _respond(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     dropped: list[str] = []
     if state["rejected"]:
         text, outcome = _say(state["rejected"]), state["outcome"]
@@ -227,13 +233,13 @@ def _limited(sentences: Iterable[str], room: int) -> list[str]:
 
 def _say(text: str) -> str:
     """Stream a text by rules, sentence by sentence."""
-    text = without_hidden(text)
+    text = without_hidden(in_mode(text))
     for piece in re.findall(r".+?(?:[.!?](?=\s)\s+|$)", text, flags=re.DOTALL):
         emit(TokenEvent(text=piece))
     return text
 
 
 def _stream_out(text: str, said: list[str]) -> str:
-    piece = without_hidden(f" {text}" if said else text)
+    piece = without_hidden(f" {in_mode(text)}" if said else in_mode(text))
     emit(TokenEvent(text=piece))
     return piece

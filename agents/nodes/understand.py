@@ -10,6 +10,7 @@ from agents.linking import suggest
 from agents.merging import merge, prune
 from agents.nodes.step import step
 from agents.question import best_question, may_ask, too_open
+from agents.reading.turns import heard_switch
 from agents.remembering import remember
 from agents.request import allowed
 from agents.state import ConversationState, WorkingRequest
@@ -18,7 +19,19 @@ from agents.understanding.scene import Scene
 
 @step("understand")
 async def understand(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
-    """Read the message by rules and apply it."""
+    """Read the message by rules and apply it; what it says of how texts are shown is taken out first."""
+    heard = await heard_switch(state, context)
+    if heard is None:
+        return await _understood(state, context)
+    if not heard.rest:
+        return {"intent": heard.intent(state)}, heard.note
+    changes, detail = await _understood({**state, "message": heard.rest}, context)
+    intent: Intent = changes["intent"]
+    changes["intent"] = intent.model_copy(update={"notes": [heard.note, *intent.notes]})
+    return {**changes, "message": heard.rest}, f"{heard.note} {detail}"
+
+
+async def _understood(state: ConversationState, context: AgentContext) -> tuple[dict[str, Any], str]:
     catalogue = context.catalogue
     scene = scene_of(state, context)
     intent = context.understanding.understand(state["message"], scene)
@@ -139,6 +152,8 @@ def after_understand(state: ConversationState) -> str:
     act = state["intent"].act
     if act is Act.recommend or (act is Act.undo and state.get("slate") != []):
         return "recommend"
+    if act is Act.reading:
+        return "calm"
     enough = act is Act.compare and len(state["intent"].items) >= 2
     return "explain" if act in {Act.why, Act.about} or enough else "respond"
 

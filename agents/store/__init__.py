@@ -9,12 +9,15 @@ from agents.store.facts import FactStore, LastingFact, NewFact
 from agents.store.feedback import FeedbackStore
 from agents.store.opening import DatabaseConfig, open_database
 from agents.store.profiles import ProfileLine, ProfileStore, ProfileVersion
+from agents.store.reading import DiaryEntry, Evidence, ReadingStore
 from agents.store.sqlite import SqliteDatabase
 from agents.store.threads import ThreadInfo, ThreadRegistry
 
 __all__ = [
     "Database",
     "DatabaseConfig",
+    "DiaryEntry",
+    "Evidence",
     "FactStore",
     "FeedbackStore",
     "LastingFact",
@@ -22,6 +25,7 @@ __all__ = [
     "ProfileLine",
     "ProfileStore",
     "ProfileVersion",
+    "ReadingStore",
     "SqliteDatabase",
     "ThreadInfo",
     "ThreadRegistry",

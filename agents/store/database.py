@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from agents.store.reading_tables import READING_SCHEMA
+
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS threads (
         id TEXT PRIMARY KEY, user_id TEXT NOT NULL, title TEXT NOT NULL,
@@ -29,6 +31,7 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS profiles (
         user_id TEXT NOT NULL, version INTEGER NOT NULL, written DOUBLE PRECISION NOT NULL, document TEXT NOT NULL,
         PRIMARY KEY (user_id, version))""",
+    *READING_SCHEMA,
 )
 """Statements that make the tables; safe to run again."""
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agents.store.database import SCHEMA, Rows
+from agents.store.reading_tables import READING_TABLES
 from recsys_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 """How long opening waits for the first connection."""
 _MOST_CONNECTIONS = 4
-_TABLES = ("threads", "feedback", "seen", "facts")
+_TABLES = ("threads", "feedback", "seen", "facts", *READING_TABLES)
 # two processes that start at the same time would make the same tables
 _MAKING_TABLES = 5_194_071_226
 

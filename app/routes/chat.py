@@ -86,6 +86,7 @@ async def _turn(body: ChatBody, message: str, user: str, runtime: Runtime) -> As
                 filter=body.filter,
                 k=body.k,
                 earlier=[] if body.thread_id else earlier,
+                reading=body.reading,
             )
             async with aclosing(cast("AsyncGenerator[Event, None]", turn)) as events:
                 async for event in events:

@@ -35,6 +35,9 @@ async def feedback(body: FeedbackBody, runtime: RuntimeDep, access: AccessDep) -
         raise ApiError(404, "unknown_item", str(UnknownItemError([body.item_id])), "item_id")
     await runtime.run(lambda: store.set(body.user_id, body.item_id, body.value, thread_id=body.thread_id))
     runtime.metrics.feedback(body.value)
+    if body.value:
+        readings, recommender = runtime.conversations.readings, await runtime.snapshot()
+        await readings.note(body.user_id, body.thread_id or "", [body.item_id], recommender)
     return {"user_id": body.user_id, "item_id": body.item_id, "value": body.value}
 
 
@@ -61,7 +64,7 @@ async def next_wish(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -
 
 @router.delete("/users/{user_id:path}/profile")
 async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> dict[str, Any]:
-    """Forget a user's threads, checkpoints, memory, profile and thumbs; the log inside a release stays as it is."""
+    """Forget a user's threads, checkpoints, memory, profile, thumbs and diary; the log inside a release stays."""
     access.user(user_id)
     known = (await runtime.snapshot()).history(user_id) is not None
     await runtime.conversations.forget(user_id)
@@ -71,6 +74,8 @@ async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> d
         notes.append("the interaction log of the release still holds this user; import without them and build")
     return {
         "user_id": user_id,
-        "forgotten": ["threads", "checkpoints", "memory", "feedback", "seen", "interests", "profile"],
+        "forgotten": [
+            *("threads", "checkpoints", "memory", "feedback", "seen", "interests", "profile", "reading", "balance"),
+        ],
         "note": "; ".join(notes),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 import streamlit as st
 
@@ -13,6 +13,20 @@ from app.visible import visible_deep
 
 Card = dict[str, Any]
 Vote = Callable[[Card, int], None]
+
+
+class Reader(Protocol):
+    """Knows the texts of cards as the visitor gets to read them."""
+
+    def titled(self, card: Card) -> Card:
+        """The card under the title to show."""
+        ...
+
+    def draw(self, card: Card, key: str) -> None:
+        """Draw its text below the card; `key` is unique on the page."""
+        ...
+
+
 _MOST_COLUMNS = 5
 _MOST_CHIPS = 4
 _MOST_NAMES = 2
@@ -46,7 +60,9 @@ def card_html(card: Mapping[str, Any], vote: int = 0) -> str:
     return "".join(parts)
 
 
-def draw_cards(cards: Sequence[Card], votes: Mapping[str, int], *, place: str, on_vote: Vote | None) -> None:
+def draw_cards(
+    cards: Sequence[Card], votes: Mapping[str, int], *, place: str, on_vote: Vote | None, reader: Reader | None = None
+) -> None:
     """A grid of cards.
 
     Args:
@@ -54,6 +70,7 @@ def draw_cards(cards: Sequence[Card], votes: Mapping[str, int], *, place: str, o
         votes: thumbs by item id.
         place: prefix of the widgets' keys, unique on the page.
         on_vote: called with card and thumb; None draws no buttons, while the answer is still coming.
+        reader: knows the texts of the cards; None draws none.
     """
     wide = _columns(len(cards))
     for begin in range(0, len(cards), wide):
@@ -62,7 +79,9 @@ def draw_cards(cards: Sequence[Card], votes: Mapping[str, int], *, place: str, o
             vote = votes.get(item, 0)
             with column, st.container(border=True, height="stretch", key=f"card-{place}-{card['slot']}"):
                 with st.container(height="stretch"):
-                    st.html(card_html(card, vote))
+                    st.html(card_html(reader.titled(card) if reader else card, vote))
+                    if reader is not None:
+                        reader.draw(card, f"{place}-{card['slot']}")
                 if on_vote is not None:
                     _thumbs(card, vote, f"{place}-{card['slot']}", on_vote)
 

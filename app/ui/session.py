@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.client import ClientError, SidraClient
+from app.ui.reading_state import ReadingState
 
 _KEY = "sidra"
 
@@ -33,6 +34,8 @@ class Session:
     """Goes up when the filters are cleared."""
     notice: str = ""
     """A sentence to show once."""
+    reading: ReadingState = field(default_factory=ReadingState)
+    """How texts are shown, and what was fetched of them."""
     suggested: tuple[str, list[str]] = ("", [])
     """For which moment of the conversation suggestions were fetched, and what they say."""
 
@@ -80,6 +83,7 @@ def start_anew(session: Session) -> None:
     session.thread_id = None
     session.messages = []
     session.pending = None
+    session.reading = ReadingState()
 
 
 def open_thread(session: Session, client: SidraClient, thread_id: str) -> None:

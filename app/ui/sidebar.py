@@ -12,6 +12,7 @@ from app.ui import style
 from app.ui.filters import draw_filters
 from app.ui.memory import draw_memory
 from app.ui.profile import draw_profile
+from app.ui.reading import draw_reading
 from app.ui.session import Session, change_user, new_visitor, open_thread, start_anew
 
 _VISITOR = "New visitor"
@@ -34,6 +35,7 @@ def draw_sidebar(session: Session, client: SidraClient, info: dict[str, Any]) ->
         _draw_user(session, client, info)
         draw_profile(session, client)
         draw_memory(session, client)
+        draw_reading(session, client)
         st.html(style.section("Filters"))
         rule = draw_filters(info["fields"], session.filter_version)
         if rule is not None:
@@ -127,7 +129,7 @@ def _forget(session: Session, client: SidraClient) -> None:
     client.forget(session.user)
     start_anew(session)
     session.votes = {}
-    session.notice = "Your conversations, memory, profile and thumbs are gone."
+    session.notice = "Your conversations, memory, profile, thumbs and diary are gone."
 
 
 def _label(title: str) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 from app.client import ClientError, SidraClient
 from app.ui import style
 from app.ui.cards import draw_cards
+from app.ui.reading import CardTexts
 from app.ui.session import Session, vote
 
 _AVATARS = {"user": ":material/person:", "assistant": ":material/movie_filter:"}
@@ -22,6 +23,7 @@ _DOING = {
     "recommend": "Choosing",
     "refine": "Reading between the lines",
     "explain": "Finding out why they fit",
+    "calm": "Choosing calmer words",
     "respond": "Writing",
 }
 
@@ -42,6 +44,7 @@ def draw_message(session: Session, client: SidraClient, number: int) -> None:
                 session.votes,
                 place=f"{session.thread_id}-{number}",
                 on_vote=lambda card, value: vote(session, client, card, value),
+                reader=CardTexts(session, client),
             )
         if message.get("stopped"):
             st.html(style.note(message["stopped"]))
@@ -73,7 +76,15 @@ def run_turn(session: Session, client: SidraClient, text: str, rule: dict[str, A
     with st.chat_message("assistant", avatar=_AVATARS["assistant"]):
         screen = _Screen(session, message)
         try:
-            turn = client.chat(text, user=session.user, thread_id=session.thread_id, filter=rule, k=k, beats=True)
+            turn = client.chat(
+                text,
+                user=session.user,
+                thread_id=session.thread_id,
+                filter=rule,
+                k=k,
+                beats=True,
+                reading=session.reading.unsent,
+            )
             with closing(turn) as events:
                 for event in events:
                     screen.show(event)
@@ -111,11 +122,15 @@ class _Screen:
         kind = event["type"]
         if kind == "start":
             self.session.thread_id = event["thread_id"]
+            self.session.reading.begin()
             st.query_params["thread"] = event["thread_id"]
         elif kind == "step":
             self._step(event)
         elif kind == "slate":
             self._slate(event)
+        elif kind == "calm":
+            self.session.reading.came(event["readings"])
+            self._slate({"cards": self.message["slate"], "note": self.message.get("note", "")})
         elif kind == "token":
             self._words(event["text"])
         elif kind == "wait":
@@ -147,7 +162,13 @@ class _Screen:
         with self.cards.container():
             if event["note"]:
                 st.html(style.note(event["note"]))
-            draw_cards(event["cards"], self.session.votes, place=f"running-{self.slates}", on_vote=None)
+            draw_cards(
+                event["cards"],
+                self.session.votes,
+                place=f"running-{self.slates}",
+                on_vote=None,
+                reader=CardTexts(self.session),
+            )
 
     def _words(self, text: str) -> None:
         self.message["content"] += text

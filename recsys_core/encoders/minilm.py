@@ -107,6 +107,31 @@ class SentenceModel:
         total = (hidden * real[..., None]).sum(dim=1) / lengths[:, None]
         return F.normalize(total, dim=1)
 
+    @torch.inference_mode()
+    def pooled_layers(self, tokens: Sequence[Sequence[int]], layers: Sequence[int]) -> Tensor:
+        """Mean-pooled hidden states after some layers of one padded batch; what lies above the last isn't computed.
+
+        Args:
+            tokens: as :meth:`tokenize` gives them.
+            layers: which, ascending; 0 is the embedding.
+
+        Returns:
+            ``float32[len(tokens), len(layers) * dimensions]``, not normalised.
+        """
+        longest = max(len(row) for row in tokens)
+        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row in tokens])
+        lengths = torch.tensor([len(row) for row in tokens])
+        real = torch.arange(longest) < lengths[:, None]
+        mask = real[:, None, None, :] if bool((lengths < longest).any()) else None
+        hidden = self._norm(F.embedding(ids, self._words) + self._places[:longest], self._first_norm)
+        pooled = []
+        for depth in range(layers[-1] + 1):
+            if depth:
+                hidden = self._forward(hidden, self._layers[depth - 1], mask)
+            if depth in layers:
+                pooled.append((hidden * real[..., None]).sum(dim=1) / lengths[:, None])
+        return torch.cat(pooled, dim=1)
+
     def _forward(self, hidden: Tensor, layer: _Layer, mask: Tensor | None) -> Tensor:
         batch, length, width = hidden.shape
         split = F.linear(hidden, *layer.attention_in).view(batch, length, 3, self._heads, width // self._heads)

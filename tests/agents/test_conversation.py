@@ -57,7 +57,7 @@ async def test_events_come_in_order_and_add_up(talk: Talk) -> None:
     nodes = [(e.node, e.status) for e in events if isinstance(e, StepEvent)]
     assert nodes == [
         (node, status)
-        for node in ("guard", "understand", "recommend", "refine", "explain", "respond")
+        for node in ("guard", "understand", "recommend", "refine", "explain", "calm", "respond")
         for status in ("start", "end")
     ]
     slates = [e for e in events if isinstance(e, SlateEvent)]

@@ -10,12 +10,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from agents.errors import ThreadNotFound
-from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
+from agents.events import CalmEvent, EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
 from agents.profile.service import ProfileService
 from agents.remembering import Memory
 from agents.state import ChatMessage, SlateCard
-from agents.store import Database, FactStore, FeedbackStore, ProfileStore, SqliteDatabase, ThreadInfo
+from agents.store import (
+    Database,
+    FactStore,
+    FeedbackStore,
+    ProfileStore,
+    ReadingStore,
+    SqliteDatabase,
+    ThreadInfo,
+)
 from agents.view import View
 from app.runtime import Runtime, Stage
 from app.settings import Settings
@@ -24,6 +32,7 @@ from recsys_core.catalog.synth import synthetic
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult, ScoredItem
 from recsys_core.releases.new_items import catalogue_after
 from recsys_core.releases.release import Manifest
+from tests.reading_fakes import plain_readings
 
 
 class ThreadHistory(BaseModel):
@@ -76,6 +85,9 @@ class FakeRecommender:
     def search(self, text: str, k: int = 10, where: Any = None) -> list[Any]:
         return [SimpleNamespace(item_id=i, title=i, similarity=0.5) for i in self.catalogue.ids[:k]]
 
+    def similar(self, item_id: str, k: int = 10) -> list[Any]:
+        return [hit for hit in self.search("", k + 1) if hit.item_id != item_id][:k]
+
     def close(self) -> None:
         return None
 
@@ -89,6 +101,7 @@ class FakeConversations:
         self.feedback = FeedbackStore(database)
         self.profiles = ProfileService(NoChatModel(), ProfileStore(database))
         self.memory = Memory(FactStore(database))
+        self.readings = plain_readings(ReadingStore(database))
         self.stored: dict[str, tuple[str, list[ChatMessage]]] = {}
         self.cancelled = asyncio.Event()
         self.asked: list[dict[str, Any]] = []
@@ -118,6 +131,11 @@ class FakeConversations:
         ids = [i for n, i in enumerate(self.recommender.catalogue.ids) if i not in down and (keep is None or keep[n])]
         cards = [self._card(slot, item) for slot, item in enumerate(ids[: asked["k"]], 1)]
         yield SlateEvent(cards=cards, final=True)
+        if asked.get("reading") is not None:
+            await self.readings.choose(user, thread, asked["reading"])
+        items = [card.item_id for card in cards]
+        if any(mode != "raw" for mode in self.readings.modes(user, thread, items).values()):
+            yield CalmEvent(readings=await self.readings.read(user, thread, items, self.recommender))  # type: ignore[arg-type]
         for word in ("Here ", "you ", "are."):
             yield TokenEvent(text=word)
         said = [ChatMessage(role="user", content=message, created=1.0)]
@@ -143,6 +161,7 @@ class FakeConversations:
         self.feedback.delete(user_id)
         self.profiles.forget(user_id)
         FactStore(self.database).delete(user_id)
+        self.readings.store.delete(user_id)
         self.stored = {i: pair for i, pair in self.stored.items() if pair[0] != user_id}
 
     def view(self) -> View:

@@ -1,0 +1,72 @@
+"""The answer's own words in the mode that a person chose: titles as their cards show them, the rest by the word list.
+
+Rules only, because an answer streams sentence by sentence; a title that is a name stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+
+from agents.cards import spoken_title
+from agents.context import AgentContext
+from agents.reading.modes import effective
+from agents.state import ConversationState
+from agents.why import plain_text
+
+_WORDING: ContextVar[Callable[[str], str] | None] = ContextVar("sidra_wording", default=None)
+
+
+def in_mode(text: str) -> str:
+    """A piece of the answer as this turn's person gets to read it."""
+    wording = _WORDING.get()
+    return text if wording is None else wording(text)
+
+
+async def worded(state: ConversationState, context: AgentContext) -> AbstractContextManager[None]:
+    """While this is open, `in_mode` words texts as the person chose for the conversation.
+
+    Args:
+        state: of the running turn; titles are those of its slate and of the items it speaks of.
+        context: with the thread's choices.
+    """
+    readings = context.readings
+    if readings is None or state.get("rejected"):
+        return _using(None)
+    choices = await asyncio.to_thread(readings.store.choices, state["user_id"], context.thread_id)
+    items = [*(card.item_id for card in state.get("slate", [])), *state["intent"].items]
+    chosen = [i for i in dict.fromkeys(items) if i in context.catalogue and effective(choices, i).mode != "raw"]
+    calm = effective(choices, "").mode != "raw"
+    if not calm and not chosen:
+        return _using(None)
+    found = await readings.read(state["user_id"], context.thread_id, chosen, context.recommender)
+    shown = {spoken_title(each.title): spoken_title(each.shown_title) for each in found}
+    shown |= {plain_text(c.before): plain_text(c.after) for each in found for c in each.sentences if c.changed}
+    softened = await asyncio.to_thread(readings.rewriter.softener) if calm else None
+    return _using(lambda text: _reworded(text, shown, softened))
+
+
+@contextmanager
+def _using(wording: Callable[[str], str] | None) -> Iterator[None]:
+    token = _WORDING.set(wording)
+    try:
+        yield
+    finally:
+        _WORDING.reset(token)
+
+
+def _reworded(text: str, shown: dict[str, str], soften: Callable[[str], str] | None) -> str:
+    """The text with titles and sentences as their cards show them, and between those calmer words."""
+    held: list[str] = []
+    # the longest first, so that no title is torn apart by one that it contains
+    for title in sorted(shown, key=len, reverse=True):
+        if title and title in text:
+            text = text.replace(title, f"\ue000{len(held)}\ue001")
+            held.append(shown[title])
+    if soften is not None:
+        text = soften(text)
+    for place, title in enumerate(held):
+        text = text.replace(f"\ue000{place}\ue001", title)
+    return text
