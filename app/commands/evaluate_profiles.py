@@ -32,6 +32,10 @@ def profiles(
     users_llm: Annotated[int, typer.Option(min=2, help="So many of them with a language model's profiles.")] = 100,
     n: Annotated[int, typer.Option("--n", min=1, max=16, help="Candidates of which the best is chosen.")] = 4,
     negatives: Annotated[int, typer.Option(min=1, max=200, help="Foreign items or profiles in a list.")] = 8,
+    hard: Annotated[
+        bool,
+        typer.Option(help="BUMP+: the held-out item farthest from the history, profiles of the users most alike."),
+    ] = False,
     judge_users: Annotated[
         int, typer.Option(min=0, help="So many also judged by the language model; every list is a call.")
     ] = 0,
@@ -65,7 +69,7 @@ def profiles(
         n=n,
         few_llm=few_llm,
         judge_users=judge_users,
-        measure=BumpConfig(negatives=negatives, draws=8),
+        measure=BumpConfig(negatives=negatives, draws=8, hard_positives=int(hard), hard_negatives=hard),
         seed=seed,
     )
     with Bar() as bar, ExitStack() as stack:
