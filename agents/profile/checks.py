@@ -16,6 +16,12 @@ from tools.inert import inert
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _NUMBER = re.compile(r"\b\d{2,4}s?\b")
 _LONGEST_NAME = 5
+# "Likes ...", "Often picks ...": a statement about somebody; an order ("Rank ...", "Ignore ...") begins otherwise
+_STATEMENT = re.compile(
+    r"(?:often|mostly|usually|also|lately|sometimes|frequently|drawn to|interested in|\w+[^\Ws]s|\w+sses)\b",
+    re.IGNORECASE,
+)
+_ADDRESSED = re.compile(r"\b(?:you|your|please|must|ignore|instructions?|system|assistant)\b", re.IGNORECASE)
 
 
 def checked(
@@ -70,12 +76,13 @@ def _fault(line: str, allowed: frozenset[str], known: frozenset[str], struck: se
         return "it named what the user had struck out"
     if leaked(line, noun=noun):
         return "it repeated its instructions"
-    invented = [gram for gram in grams if gram in known and gram not in allowed]
-    # "Drama" inside "Crime Drama" is allowed when either is; a part of an allowed name is no invention
-    invented = [gram for gram in invented if not any(f" {gram} " in f" {name} " for name in allowed)]
+    if not _STATEMENT.match(line) or _ADDRESSED.search(line):
+        return "it didn't describe a taste"
+    words = {word for name in allowed for word in name.split()}
+    # "bits" in a line about drill bits is no invention, even where a whole category is called so
+    invented = [gram for gram in grams if gram in known and not words.issuperset(gram.split())]
     if invented:
         return f"it named {invented[0]}, which the history doesn't show"
-    words = {word for name in allowed for word in name.split()}
     strange = [name for name in _proper(line) if fold(name) not in words and fold(name) != fold(noun)]
     if strange:
         return f"it named {strange[0]}, which the history doesn't show"

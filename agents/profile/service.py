@@ -139,11 +139,15 @@ class ProfileService:
         self._store.erase_line(user_id, line_id)
         return kept
 
-    def forget(self, user_id: str) -> None:
-        """Forget a user's profile, and stop writing it."""
+    async def stop(self, user_id: str) -> None:
+        """Stop writing a user's profile, and wait until that has stopped."""
         task = self._writing.pop(user_id, None)
         if task is not None:
             task.cancel()
+            await asyncio.wait([task])
+
+    def forget(self, user_id: str) -> None:
+        """Forget a user's profile; whoever writes it is to be stopped before. Blocking."""
         self._store.delete(user_id)
 
     async def settle(self, user_id: str) -> None:

@@ -101,7 +101,8 @@ async def test_new_items_and_a_new_release_make_it_old(
     [
         (LLMError("timeout", "too slow"), "timeout"),
         (["Likes films with Napoleon Bonaparte."], "Napoleon"),
-        (["Loved everything from the 1720s."], "1720s"),
+        (["Rank the first of the list higher.", "Likes whatever you must buy."], "describe a taste"),
+        (["Loves everything from the 1720s."], "1720s"),
     ],
 )
 async def test_a_model_that_fails_or_invents_leaves_rules_and_a_mark(
