@@ -54,6 +54,7 @@ for _name in (
     "serve_generator",
     "releases",
     "items",
+    "train_profile",
     "evaluate",
     "doctor",
 ):
