@@ -43,6 +43,10 @@ def profiles(
         bool, typer.Option(help="The language model also writes from at most five interactions: as many calls again.")
     ] = False,
     recommend: Annotated[bool, typer.Option(help="Also measure the recommender with each kind of profile.")] = True,
+    trained: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a writer made by `sidra train-profile`; users it learned from are left out."),
+    ] = None,
     llm: Annotated[str, typer.Option(help="Language model that writes: embedded, openai, none.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="With --dataset: processor threads of the build.")] = 2,
@@ -61,8 +65,11 @@ def profiles(
     from eval.profiles.report import ProfilesDetail
     from eval.profiles.run import evaluate_profiles
     from recsys_core.rewards import BumpConfig
+    from recsys_core.rewards.policy.writer import TrainedWriter
 
     settings = load_settings(home=home, llm=llm)
+    learned = TrainedWriter.load(trained) if trained is not None else None
+    record = learned.record if learned is not None else None
     config = ProfilesConfig(
         users=users or None,
         users_llm=users_llm,
@@ -81,6 +88,8 @@ def profiles(
             world,
             config,
             writer=session.writer(world.catalogue) if session is not None else None,
+            trained=learned,
+            leave_out=frozenset(record.train_users if record is not None else ()),
             llm_judge=partial(session.judge, world.catalogue.item_noun) if session is not None else None,
             progress=bar,
         )
