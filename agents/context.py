@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from agents.allowed import access_of
 from agents.config import ConversationConfig
 from agents.llm.protocol import ChatModel, TurnBudget
+from agents.profile.service import ProfileService
 from agents.store import FactStore, FeedbackStore
 from agents.tracing import traced_model, traced_recommender
 from agents.understanding.rules import RuleUnderstanding
@@ -29,6 +30,8 @@ class AgentContext:
     """Thumbs and seen items."""
     facts: FactStore
     """What users said of themselves for good."""
+    profiles: ProfileService
+    """Profiles of users."""
     understanding: RuleUnderstanding
     """Rules for this catalogue."""
     titles: TitleIndex
@@ -43,12 +46,20 @@ class AgentContext:
     """Number of the last change of the catalogue that this turn knows."""
     thread_id: str = ""
     """Thread of the turn."""
+    _profiles: dict[str, tuple[str, str]] = field(default_factory=dict, init=False, repr=False)
     meter: ToolMeter = field(init=False)
     """Tool calls of the turn."""
 
     def __post_init__(self) -> None:
         self.meter = ToolMeter(self.config.tool_calls)
         self.llm = traced_model(self.llm)
+
+    def profile_of(self, user_id: str) -> tuple[str, str]:
+        """The user's own words of themselves and their written profile, read once a turn."""
+        if user_id not in self._profiles:
+            thumbs = self.feedback.of(user_id)
+            self._profiles[user_id] = self.profiles.words(user_id, self.recommender, thumbs)
+        return self._profiles[user_id]
 
     @property
     def catalogue(self) -> Catalogue:

@@ -17,10 +17,20 @@ from agents.events import EndEvent, ErrorEvent, Event, StartEvent
 from agents.guard import checked_message
 from agents.llm.none import NoChatModel
 from agents.llm.protocol import ChatModel, TurnBudget
+from agents.profile.config import ProfileConfig
+from agents.profile.service import ProfileService
 from agents.refining import kinds_of
 from agents.remembering import Memory
 from agents.state import ChatMessage, ConversationState
-from agents.store import DatabaseConfig, FactStore, FeedbackStore, ThreadInfo, ThreadRegistry, open_database
+from agents.store import (
+    DatabaseConfig,
+    FactStore,
+    FeedbackStore,
+    ProfileStore,
+    ThreadInfo,
+    ThreadRegistry,
+    open_database,
+)
 from agents.turn import TurnRunner
 from agents.view import View
 from prompts import PromptMessage, prefix
@@ -59,6 +69,7 @@ class ConversationService:
         config: limits.
         current: the release with its catalogue as it is now, asked once a turn; always ``recommender`` when None.
         database_url: address of a PostgreSQL database that keeps all of it instead of files.
+        profiles: when profiles are written, and what that may cost.
 
     Raises:
         ConfigError: the tables of users can't be opened or reached.
@@ -75,6 +86,7 @@ class ConversationService:
         *,
         current: Callable[[], Recommends] | None = None,
         database_url: SecretStr | None = None,
+        profiles: ProfileConfig | None = None,
     ) -> None:
         self._current = current or (lambda: recommender)
         self.llm = llm
@@ -85,6 +97,7 @@ class ConversationService:
         self.feedback = FeedbackStore(self._database)
         self._facts = FactStore(self._database)
         self.memory = Memory(self._facts)
+        self.profiles = ProfileService(llm, ProfileStore(self._database), profiles)
         self._known = View.of(recommender)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,6 +149,7 @@ class ConversationService:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.profiles.close()
         if self._checkpoints is not None:
             await self._checkpoints.close()
             self._checkpoints = None
@@ -262,7 +276,7 @@ class ConversationService:
             lock.release()
 
     async def forget(self, user_id: str) -> None:
-        """Remove threads, checkpoints, facts, thumbs and seen items of a user, and their traces in the files."""
+        """Remove threads, checkpoints, facts, profile, thumbs and seen items of a user; the files keep no trace."""
         # a turn that runs ends first and may leave something; one that begins meanwhile makes a thread
         while threads := await self.threads(user_id):
             for info in threads:
@@ -270,7 +284,8 @@ class ConversationService:
                     await self.delete_thread(info.id, user_id)
                 except ThreadNotFound:
                     continue  # deleted by somebody else in this moment
-        for delete in (self.feedback.delete, self._facts.delete):
+        await self.profiles.stop(user_id)
+        for delete in (self.feedback.delete, self._facts.delete, self.profiles.forget):
             await asyncio.to_thread(delete, user_id)
         await asyncio.to_thread(self._database.scrub)
         await self._stored().scrub()
@@ -314,6 +329,7 @@ class ConversationService:
             llm=NoChatModel() if quiet else self.llm,
             feedback=self.feedback,
             facts=self._facts,
+            profiles=self.profiles,
             understanding=view.understanding,
             titles=view.titles,
             config=config,

@@ -49,6 +49,15 @@ class FactNotFound(ConversationError):
         super().__init__(f"nothing is remembered of this user under {fact_id[:40]!r}")
 
 
+class LineNotFound(ConversationError):
+    """The profile of this user has no such line (any more)."""
+
+    code = "line_not_found"
+
+    def __init__(self, line_id: str) -> None:
+        super().__init__(f"the profile has no line {line_id[:40]!r}; it may have been written anew, so read it again")
+
+
 class MemoryFull(ConversationError):
     """As many facts as may be kept of one user are kept."""
 

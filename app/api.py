@@ -11,7 +11,7 @@ from app import failures
 from app.keys import load_keys
 from app.limits import RateLimit
 from app.middleware import BodyLimit, Callers, Measure
-from app.routes import chat, health, info, items, memory, recommend, threads, users
+from app.routes import chat, health, info, items, memory, profiles, recommend, threads, users
 from app.runtime import Runtime
 from app.settings import Settings, load_settings
 from app.tracing import Trace, exported
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.state.runtime = runtime
     app.state.user_limit = RateLimit(settings.rate)
     failures.install(app)
-    for module in (health, info, recommend, chat, items, users, memory, threads):
+    for module in (health, info, recommend, chat, items, users, profiles, memory, threads):
         app.include_router(module.router)
     # The last one added is the first one passed.
     app.add_middleware(BodyLimit, limit=settings.body_bytes)

@@ -47,6 +47,7 @@ for _name in (
     "run",
     "data",
     "recommend",
+    "profile",
     "chat",
     "mcp",
     "serve",

@@ -165,8 +165,32 @@ class SidraClient:
         return self._json("POST", "/v1/feedback", json=body)
 
     def profile(self, user_id: str) -> Json:
-        """Readable facts about a user."""
+        """Readable facts about a user, and the written profile (`written`)."""
         return self._json("GET", f"/v1/users/{_path(user_id)}/profile")
+
+    def change_profile(
+        self,
+        user_id: str,
+        *,
+        line: str | None = None,
+        words: str | None = None,
+        pinned: bool | None = None,
+        refresh: bool = False,
+    ) -> Json:
+        """Change, add or pin a line of a user's profile, or have it written anew; the version that holds then."""
+        body: Json = {"line": line, "words": words, "pinned": pinned, "refresh": refresh}
+        # writing anew may wait for a language model
+        more = {"timeout": _CHANGE} if refresh else {}
+        return self._json("PATCH", f"/v1/users/{_path(user_id)}/profile", json=body, **more)
+
+    def delete_profile_line(self, user_id: str, line: str) -> Json:
+        """Delete a line of a user's profile for good."""
+        return self._json("DELETE", f"/v1/users/{_path(user_id)}/profile/lines/{_path(line)}")
+
+    def profile_versions(self, user_id: str) -> list[Json]:
+        """Versions of a user's profile, newest first."""
+        found: list[Json] = self._json("GET", f"/v1/users/{_path(user_id)}/profile/versions")  # type: ignore[assignment]
+        return found
 
     def next_wishes(self, user_id: str) -> Json:
         """Up to three requests that a user is likely to make next."""

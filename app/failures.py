@@ -34,6 +34,7 @@ _CONVERSATION: dict[str, tuple[int, str | None]] = {
     "thread_not_found": (404, "thread_id"),
     "thread_busy": (409, "thread_id"),
     "fact_not_found": (404, "fact_id"),
+    "line_not_found": (404, "line_id"),
     "memory_full": (409, "words"),
     "not_understood": (422, "words"),
     "guard_failed": (500, None),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from agents.tracing import span
 from app.schemas import RecommendAnswer, RecommendBody, RecommendedItem
-from recsys_core.generator.protocol import GenerateRequest
+from recsys_core.generator.protocol import GenerateRequest, Task
+from recsys_core.ranking.leaning import conditioned
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -58,8 +59,19 @@ def generator_servers(settings: Settings) -> Servers:
     return Servers(urls, settings.vllm_timeout_s)
 
 
-def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, int] | None = None) -> RecommendAnswer:
+def answer(
+    recommender: Recommender,
+    body: RecommendBody,
+    feedback: dict[str, int] | None = None,
+    profile: tuple[str, str] = ("", ""),
+) -> RecommendAnswer:
     """Ask the recommender and add titles and facts.
+
+    Args:
+        recommender: the open release.
+        body: what was asked; `about` and `profile` in it outrank what is kept of the user.
+        feedback: the user's thumbs by item id, -1 or 1, oldest first.
+        profile: the user's own words of themselves, and the profile that is kept.
 
     Raises:
         UnknownItemError: the body names an item that isn't in the catalogue.
@@ -68,6 +80,9 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
     # Thumbs may be older than the release: an item that has left the catalogue says nothing any more.
     thumbs = {item: value for item, value in (feedback or {}).items() if item in recommender.catalogue}
     request, notes = personalise(recommender, body, thumbs)
+    if not request.about and not request.profile:
+        request = conditioned(request, about=profile[0], profile=profile[1])
+    notes += _about_notes(request)
     with span("generator", requests=1) as made:
         result = recommender.recommend([request], body.model)[0]
         made.note(items=len(result.items), release=result.release, generator=result.generator)
@@ -93,6 +108,15 @@ def answer(recommender: Recommender, body: RecommendBody, feedback: dict[str, in
         degraded_reason=result.degraded_reason,
         notes=notes + result.notes,
     )
+
+
+def _about_notes(request: GenerateRequest) -> list[str]:
+    """What becomes of a self-description."""
+    if not request.about.strip():
+        return []
+    if request.instruction.strip() or request.task is not Task.for_you:
+        return ["what is asked for outranks what you say about yourself, so that was left out"]
+    return [] if request.history else ["the list comes from what you say about yourself alone"]
 
 
 def beam_config(settings: Settings) -> BeamConfig:

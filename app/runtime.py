@@ -268,6 +268,7 @@ class Runtime:
 
     async def _open_conversations(self) -> None:
         from agents.conversation import ConversationConfig, ConversationService
+        from agents.profile.config import ProfileConfig
 
         while self._llm is None and self.stages["language_model"].state in {"waiting", "loading"}:
             await asyncio.sleep(0.01)
@@ -278,12 +279,21 @@ class Runtime:
             self._llm = llm = NoChatModel()
         assert self._live is not None
         config = ConversationConfig(max_message_chars=self.settings.message_chars)
+        profiles = ProfileConfig(
+            candidates=self.settings.profile_candidates, refresh_after=self.settings.profile_refresh_after
+        )
         stored = database_config(self.settings)
         # It reads the whole catalogue for its index of titles, which would hold up /healthz.
         live = self._live
         service = await asyncio.to_thread(
             lambda: ConversationService(
-                live.current(), llm, stored.folder, config, current=live.current, database_url=stored.url
+                live.current(),
+                llm,
+                stored.folder,
+                config,
+                current=live.current,
+                database_url=stored.url,
+                profiles=profiles,
             )
         )
         await service.start()

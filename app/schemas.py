@@ -38,6 +38,8 @@ class RecommendBody(GenerateRequest):
     """Whose history and thumbs to use; an unknown user is a cold start and `notes` says so."""
     model: ModelName = "sidra"
     """What ranks: the served mix, the generator alone, or a baseline."""
+    use_profile: bool = True
+    """Whether the user's profile counts: their own lines, and for a short history what is written of them."""
     use_feedback: bool = True
     """Whether the user's thumbs count: up joins the history, down is avoided."""
 

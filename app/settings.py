@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     """So many new and re-tagged items are merged into a new release in the background; 0: only when asked."""
     otel_endpoint: str | None = None
     """Collector that spans are sent to (OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`); None sends none."""
+    profile_candidates: int = Field(default=1, ge=1, le=16)
+    """Profiles that the language model writes at a refresh, one call each; the most predictive one is kept."""
+    profile_refresh_after: int = Field(default=10, ge=1)
+    """So many new items of a user make their profile be written anew, if their interest hasn't moved before."""
     max_k: int = Field(default=100, ge=1, le=500)
     """Most items one answer may hold."""
 

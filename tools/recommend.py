@@ -30,6 +30,10 @@ class RecommendArguments(BaseModel):
     """Which of the generator's tasks."""
     instruction: str = Field(default="", max_length=2000)
     """What is wanted, in plain words."""
+    about: str = Field(default="", max_length=2000)
+    """What the user says of themselves; it counts where there is no instruction."""
+    profile: str = Field(default="", max_length=2000)
+    """What is written of the user; likewise, and only for a short history."""
     filter: ItemFilter | None = None
     """Rule that every item must satisfy."""
     prefer: list[ItemFilter] = Field(default_factory=list, max_length=20)
@@ -186,6 +190,8 @@ def generate_request(args: RecommendArguments, context: ToolContext) -> Generate
     return GenerateRequest(
         task=args.task,
         instruction=args.instruction,
+        about=args.about,
+        profile=args.profile,
         history=history,
         filter=args.filter,
         exclude=list(dict.fromkeys([*args.exclude, *disliked])),

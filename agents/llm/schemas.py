@@ -62,6 +62,17 @@ class NextWishReply(BaseModel):
     """Requests in a few words."""
 
 
+class ProfileReply(BaseModel):
+    """A profile as the model words it; every line is still held against the facts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines: list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=220)]] = Field(
+        min_length=1, max_length=5
+    )
+    """One statement each."""
+
+
 @lru_cache(maxsize=16)
 def _with_kinds(kinds: tuple[str, ...]) -> type[IntentReply]:
     kind: Any = Literal[kinds]

@@ -15,6 +15,7 @@ from agents.merging import prune
 from agents.nodes.compare import compared
 from agents.nodes.recommend import both_reasons, tool_arguments
 from agents.nodes.step import emit, step
+from agents.profile.quoting import fitting_line
 from agents.request import satisfies
 from agents.state import ConversationState, SlateCard, WorkingRequest
 from agents.why import about_text, why_text
@@ -143,8 +144,13 @@ def _reason(
         titles = join_words([spoken_title(b.title) for b in history])
         parts.append(f"because you liked {titles}" if liked else f"weighed most from your history: {titles}")
     elif not facts:
+        line = fitting_line(card.item_id, context.profile_of(tools.user_id)[1].splitlines(), catalogue)
         parts.append(
-            "a favourite of people with a taste like yours" if not tools_cold(context, tools) else "liked by many"
+            f"fits your profile: \N{LEFT DOUBLE QUOTATION MARK}{line.rstrip('.')}\N{RIGHT DOUBLE QUOTATION MARK}"
+            if line
+            else "a favourite of people with a taste like yours"
+            if not tools_cold(context, tools)
+            else "liked by many"
         )
     return sentence(inert("; ".join(parts)))
 

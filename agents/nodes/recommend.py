@@ -72,7 +72,11 @@ def tool_arguments(request: WorkingRequest, state: ConversationState, context: A
         k=request.k or state["k"],
         beam=context.config.beam,
     )
-    return args.model_copy(update={"prefer": [*args.prefer, *held.prefer]})
+    # beside a wish of this request a profile says nothing
+    about, profile = ("", "") if args.instruction else context.profile_of(state["user_id"])
+    return args.model_copy(
+        update={"prefer": [*args.prefer, *held.prefer], "about": about[:2000], "profile": profile[:2000]}
+    )
 
 
 def standing_of(request: WorkingRequest, state: ConversationState, context: AgentContext) -> Standing:

@@ -1,12 +1,14 @@
-"""What is kept of users beside the releases: threads, thumbs, seen items, lasting facts; in SQLite or PostgreSQL.
+"""What is kept of users beside the releases: threads, thumbs, seen items, lasting facts, profiles.
 
-Rows are written only from user turns and API calls, never from item text or a model's words.
+In SQLite or PostgreSQL. Rows are written only from user turns and API calls, never from item text or a model's words;
+the lines of a profile alone may be a model's, checked (`agents.profile.checks`), and count for no rule.
 """
 
 from agents.store.database import Database
 from agents.store.facts import FactStore, LastingFact, NewFact
 from agents.store.feedback import FeedbackStore
 from agents.store.opening import DatabaseConfig, open_database
+from agents.store.profiles import ProfileLine, ProfileStore, ProfileVersion
 from agents.store.sqlite import SqliteDatabase
 from agents.store.threads import ThreadInfo, ThreadRegistry
 
@@ -17,6 +19,9 @@ __all__ = [
     "FeedbackStore",
     "LastingFact",
     "NewFact",
+    "ProfileLine",
+    "ProfileStore",
+    "ProfileVersion",
     "SqliteDatabase",
     "ThreadInfo",
     "ThreadRegistry",

@@ -26,6 +26,9 @@ SCHEMA = (
         updated DOUBLE PRECISION NOT NULL, status TEXT NOT NULL CHECK (status IN ('active', 'deleted')),
         ended_thread TEXT NOT NULL DEFAULT '', ended_turn INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX IF NOT EXISTS facts_of_user ON facts (user_id, status, created)",
+    """CREATE TABLE IF NOT EXISTS profiles (
+        user_id TEXT NOT NULL, version INTEGER NOT NULL, written DOUBLE PRECISION NOT NULL, document TEXT NOT NULL,
+        PRIMARY KEY (user_id, version))""",
 )
 """Statements that make the tables; safe to run again."""
 

@@ -11,6 +11,7 @@ from app.commands.terminal import JsonFlag, console, emit, say
 from app.visible import visible
 
 if TYPE_CHECKING:
+    from agents.store import Database
     from app.schemas import RecommendAnswer
     from app.settings import Settings
     from recsys_core.serving.recommender import Recommender
@@ -32,6 +33,9 @@ def recommend(
         str, typer.Option(help="for_you, query, category, long_tail, discover, season or holiday.")
     ] = "for_you",
     instruction: Annotated[str, typer.Option(help="What is wanted, in plain words.")] = "",
+    about: Annotated[
+        str, typer.Option(help="What you say of yourself; alone it is enough for a list, beside --user it leans.")
+    ] = "",
     filters: Annotated[list[str] | None, typer.Option("--filter", help=_FILTER_HELP)] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="An item id that must not come; repeat.")] = None,
     like: Annotated[list[str] | None, typer.Option(help="An item id the list should resemble; repeat.")] = None,
@@ -43,7 +47,7 @@ def recommend(
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Recommend items for a user, a history, an instruction, or all three."""
+    """Recommend items for a user, a history, a self-description, an instruction, or all of them."""
     from pydantic import ValidationError
 
     from app.commands.filter_syntax import parse_filters
@@ -59,6 +63,7 @@ def recommend(
             history=history or [],
             task=task,  # type: ignore[arg-type]
             instruction=instruction,
+            about=about,
             filter=rule,
             exclude=exclude or [],
             anchors=like or [],
@@ -73,7 +78,9 @@ def recommend(
     opened = open_recommender(settings, release)
     try:
         recommender = with_changes(opened)
-        result = answer(recommender, body, stored_thumbs(settings, user))
+        thumbs = stored_thumbs(settings, user)
+        kept = stored_profile(settings, user, recommender, thumbs) if not (instruction or about) else ("", "")
+        result = answer(recommender, body, thumbs, kept)
     finally:
         opened.close()
     if json_:
@@ -127,20 +134,44 @@ def with_changes(recommender: Recommender) -> Recommender:
 
 def stored_thumbs(settings: Settings, user: str | None) -> dict[str, int]:
     """The thumbs of a user from earlier conversations on this machine."""
-    if user is None:
+    from agents.store import FeedbackStore
+
+    database = _stored(settings) if user is not None else None
+    if database is None or user is None:
         return {}
-    from agents.store import FeedbackStore, open_database
+    try:
+        return FeedbackStore(database).of(user)
+    finally:
+        database.close()
+
+
+def stored_profile(
+    settings: Settings, user: str | None, recommender: Recommender, thumbs: dict[str, int]
+) -> tuple[str, str]:
+    """What a user says of themselves on the page, and the profile that is kept."""
+    from agents.llm.none import NoChatModel
+    from agents.profile.service import ProfileService
+    from agents.store import ProfileStore
+
+    database = _stored(settings) if user is not None else None
+    if database is None or user is None:
+        return "", ""
+    try:
+        return ProfileService(NoChatModel(), ProfileStore(database)).words(user, recommender, thumbs)
+    finally:
+        database.close()
+
+
+def _stored(settings: Settings) -> Database | None:
+    """The tables of users; None where nothing has been kept yet."""
+    from agents.store import open_database
     from agents.store.opening import USERS_FILE
     from app.runtime import database_config
 
     config = database_config(settings)
     if config.url is None and not (config.folder / USERS_FILE).is_file():
-        return {}
-    database = open_database(config)
-    try:
-        return FeedbackStore(database).of(user)
-    finally:
-        database.close()
+        return None
+    return open_database(config)
 
 
 def _draw(result: RecommendAnswer, noun: str) -> None:

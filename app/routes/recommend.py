@@ -26,8 +26,11 @@ async def recommend(body: RecommendBody, runtime: RuntimeDep, access: AccessDep)
     feedback = {}
     if body.user_id is not None and body.use_feedback:
         feedback = await runtime.run(runtime.conversations.feedback.of, body.user_id)
+    kept = ("", "")
+    if body.user_id is not None and body.use_profile and not (body.instruction or body.about or body.profile):
+        kept = await runtime.run(runtime.conversations.profiles.words, body.user_id, recommender, feedback)
     begun = time.perf_counter()
-    result = await runtime.run(answer, recommender, body, feedback)
+    result = await runtime.run(answer, recommender, body, feedback, kept)
     runtime.metrics.recommend(body.model, time.perf_counter() - begun)
     runtime.metrics.searched(body.beam, result.beam, result.batch)
     return result

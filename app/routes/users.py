@@ -11,10 +11,19 @@ from app.access import AccessDep
 from app.failures import ApiError
 from app.profile import Profile, describe
 from app.routes.common import ERRORS, RuntimeDep, UserPath
+from app.routes.profiles import WrittenProfile
+from app.routes.profiles import out as written
 from app.schemas import FeedbackBody
 from recsys_core.errors import UnknownItemError
 
 router = APIRouter(prefix="/v1", tags=["users"], responses=ERRORS)
+
+
+class FullProfile(Profile):
+    """Facts, and what is written of them."""
+
+    written: WrittenProfile
+    """The profile in words, with the version and who wrote it."""
 
 
 @router.post("/feedback")
@@ -30,11 +39,14 @@ async def feedback(body: FeedbackBody, runtime: RuntimeDep, access: AccessDep) -
 
 
 @router.get("/users/{user_id:path}/profile")
-async def profile(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> Profile:
-    """What is known of a user, in readable facts written by rules."""
+async def profile(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> FullProfile:
+    """What is known of a user: readable facts, and the profile in words that conditions recommendations."""
     access.user(user_id)
+    recommender = await runtime.snapshot()
     thumbs = await runtime.run(runtime.conversations.feedback.of, user_id)
-    return await runtime.run(describe, await runtime.snapshot(), user_id, thumbs)
+    facts = await runtime.run(describe, recommender, user_id, thumbs)
+    state = await runtime.conversations.profiles.current(user_id, recommender, thumbs, runtime.idle)
+    return FullProfile(**facts.model_dump(), written=written(state))
 
 
 @router.get("/users/{user_id:path}/next")
@@ -49,7 +61,7 @@ async def next_wish(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -
 
 @router.delete("/users/{user_id:path}/profile")
 async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> dict[str, Any]:
-    """Forget a user's threads, checkpoints, memory and thumbs. The log inside a release is immutable and stays."""
+    """Forget a user's threads, checkpoints, memory, profile and thumbs; the log inside a release stays as it is."""
     access.user(user_id)
     known = (await runtime.snapshot()).history(user_id) is not None
     await runtime.conversations.forget(user_id)
@@ -59,6 +71,6 @@ async def forget(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -> d
         notes.append("the interaction log of the release still holds this user; import without them and build")
     return {
         "user_id": user_id,
-        "forgotten": ["threads", "checkpoints", "memory", "feedback", "seen", "interests"],
+        "forgotten": ["threads", "checkpoints", "memory", "feedback", "seen", "interests", "profile"],
         "note": "; ".join(notes),
     }

@@ -11,6 +11,7 @@ from app.client import SidraClient
 from app.ui import style
 from app.ui.filters import draw_filters
 from app.ui.memory import draw_memory
+from app.ui.profile import draw_profile
 from app.ui.session import Session, change_user, new_visitor, open_thread, start_anew
 
 _VISITOR = "New visitor"
@@ -31,6 +32,7 @@ def draw_sidebar(session: Session, client: SidraClient, info: dict[str, Any]) ->
             key="new-conversation",
         )
         _draw_user(session, client, info)
+        draw_profile(session, client)
         draw_memory(session, client)
         st.html(style.section("Filters"))
         rule = draw_filters(info["fields"], session.filter_version)
@@ -125,7 +127,7 @@ def _forget(session: Session, client: SidraClient) -> None:
     client.forget(session.user)
     start_anew(session)
     session.votes = {}
-    session.notice = "Your conversations, memory and thumbs are gone."
+    session.notice = "Your conversations, memory, profile and thumbs are gone."
 
 
 def _label(title: str) -> str:

@@ -36,6 +36,12 @@ class GenerateRequest(BaseModel):
     """Which of the seven tasks."""
     instruction: str = Field(default="", max_length=2000)
     """What is wanted, in plain words; may be empty. With ``for_you`` it counts as it does with ``query``."""
+    about: str = Field(default="", max_length=2000)
+    """What the person says of themselves, in plain words. Without an instruction it conditions the list, all the more
+    the less history there is; beside an instruction it has no effect."""
+    profile: str = Field(default="", max_length=2000)
+    """What is written of the person from their history. It counts as far as validation chose for a history so long,
+    never beside an instruction, and ``about`` outranks it."""
     history: list[str] = Field(default_factory=list, max_length=100_000)
     """Item ids the user interacted with, newest last; unknown ids are refused."""
     filter: ItemFilter | None = None

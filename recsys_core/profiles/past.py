@@ -65,6 +65,12 @@ class Past:
             thumbs=thumbs or {},
         )
 
+    def cut(self, upto: int | None) -> Past:
+        """The oldest so many interactions, without thumbs; negative counts from the end. All of it when None."""
+        if upto is None:
+            return self
+        return Past(self.items[:upto], self.values[:upto], self.times[:upto], self.kinds[:upto])
+
     def __len__(self) -> int:
         return len(self.items)
 

@@ -39,7 +39,7 @@ def rule_lines(facts: HistoryFacts) -> list[str]:
         lines.append(f"Often: {listed(others)}.")
     favourites = [title for item in (facts.liked or facts.recent)[:2] if (title := item.title.strip(" ."))]
     if favourites:
-        lines.append(f"Liked {listed(favourites)}.")
+        lines.append(f"{'Liked' if facts.liked else 'Chose'} {listed(favourites)}.")
     return lines
 
 

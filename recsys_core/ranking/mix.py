@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import Task
+from recsys_core.ranking.leaning import ProfileMix
 
 Floats = NDArray[np.float32]
 
@@ -65,6 +66,8 @@ class ServingConfig(BaseModel):
     """Weight of resemblance to anchors ("something like ...") against everything else."""
     avoid_weight: float = Field(default=4.0, ge=0)
     """How much resemblance to a disliked item costs, in nats at full resemblance."""
+    profile: ProfileMix = Field(default_factory=ProfileMix)
+    """How profiles lean."""
     measured: dict[str, float] = Field(default_factory=dict)
     """Validation NDCG@10 by task and mix, for the record; never a test figure."""
 

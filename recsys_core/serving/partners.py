@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_core.baselines.item_cf import ItemCF
+from recsys_core.ranking.leaning import leanings
 from recsys_core.ranking.mix import TaskMix, away_from, geometric, toward_anchors, with_item_head
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Partners:
         self._cf = scorer.item_cf.scores(histories)
         self._near = scorer.nearest.scores(histories) if any(m.vectors for m in mixes) else self._cf
         self._fits = scorer.fits([q.instruction for q in queries])
+        self._lean = leanings([q.leaning for q in queries], histories, scorer.fits, self._serving.profile)
         for row, query in enumerate(queries):
             if len(query.anchors):
                 self._likeness[row] = _likeness(scorer.item_vectors, scorer.item_cf, query.anchors)
@@ -78,6 +80,8 @@ class Partners:
             return generator
         fits, near = self._fits[row, items], self._near[row, items]
         scores = geometric(generator, self._cf[row, items], fits, mix, self._serving.floor, near)
+        if (lean := self._lean[row]) is not None:
+            scores = scores + lean[items]
         likeness, resemblance = self._likeness[row], self._resemblance[row]
         if likeness is not None:
             scores = toward_anchors(scores, likeness[items], self._serving.anchor_weight, self._serving.floor)

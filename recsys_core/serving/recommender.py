@@ -19,6 +19,7 @@ from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
 from recsys_core.errors import UnknownItemError
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from recsys_core.generator.widths import BeamConfig
+from recsys_core.ranking.leaning import profile_words
 from recsys_core.releases.release import Release
 from recsys_core.serving.batching import BatchConfig, Batcher
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
@@ -356,9 +357,11 @@ class Recommender:
         allowed[excluded] = False
         # elsewhere the facts are those of the release: once some have changed here, the mask alone says what is meant
         told = request.filter if not self.changes else None
+        words, leaning = profile_words(request)
         return Query(
             history=np.append(history, anchors),
-            instruction=request.instruction,
+            instruction=words,
+            leaning=leaning,
             task=request.task,
             allowed=allowed,
             filter=told,

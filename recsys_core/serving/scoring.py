@@ -21,6 +21,7 @@ from recsys_core.generator.fits import WordFits
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import ScoredItem, Task
 from recsys_core.generator.widths import BeamConfig
+from recsys_core.ranking.leaning import NO_LEANING, Leaning
 from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric, with_item_head
 from recsys_core.serving.partners import Partners
 
@@ -55,6 +56,7 @@ class Query:
         k: how many items.
         beam: how many prefixes.
         search: by a beam, or exactly.
+        leaning: what a profile adds.
     """
 
     history: Ints
@@ -68,6 +70,7 @@ class Query:
     k: int
     beam: int
     search: Literal["beam", "exact"] = "beam"
+    leaning: Leaning = NO_LEANING
 
 
 class Ranked(NamedTuple):

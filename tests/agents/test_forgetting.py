@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agents.conversation import ConversationService
 from agents.llm.none import NoChatModel
+from agents.profile import corrections
 from tests.agents.conftest import PlainRecommender, Talk, film_catalogue
 
 CANARIES = ("zanzibar-canary", "quetzal@example.org", "4929-1827-1827-4400")
@@ -33,6 +34,8 @@ async def say_canaries(service: ConversationService, user: str = "ann") -> Talk:
     await talk.say("I never watch horror")
     service.memory.add(user, f"remember that my card is {CANARIES[2]}", service.view().understanding)
     service.feedback.set(user, "7", 1, talk.thread_id)
+    service.profiles.correct(user, lambda before: corrections.added(before, f"I am {CANARIES[0]}"), "")
+    service.profiles.correct(user, lambda before: corrections.added(before, f"My card: {CANARIES[2]}"), "")
     return talk
 
 
@@ -51,6 +54,7 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
         await saver.aput(config, newest.checkpoint, newest.metadata, {})
         await service.forget("ann")
         assert await service.threads("ann") == []
+        assert service.profiles.versions("ann") == []
         assert (service.memory.of("ann"), service.feedback.of("ann"), service.feedback.seen("ann")) == ([], {}, [])
         assert traces(tmp_path) == []
         assert [c async for c in saver.alist(config)] == []
@@ -64,6 +68,8 @@ async def test_a_deleted_fact_and_a_deleted_thread_leave_the_file_too(tmp_path: 
         talk = await say_canaries(service)
         for fact in service.memory.of("ann"):
             service.memory.remove("ann", fact.id)
+        for line in service.profiles.versions("ann")[0].lines:
+            service.profiles.delete_line("ann", line.id, service.recommender)
         await service.delete_thread(talk.thread_id, "ann")
     # closing empties the write-ahead log
     assert traces(tmp_path) == []

@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from agents.errors import ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, SlateEvent, StartEvent, StepEvent, TokenEvent
 from agents.llm.none import NoChatModel
+from agents.profile.service import ProfileService
 from agents.remembering import Memory
 from agents.state import ChatMessage, SlateCard
-from agents.store import Database, FactStore, FeedbackStore, SqliteDatabase, ThreadInfo
+from agents.store import Database, FactStore, FeedbackStore, ProfileStore, SqliteDatabase, ThreadInfo
 from agents.view import View
 from app.runtime import Runtime, Stage
 from app.settings import Settings
@@ -86,6 +87,7 @@ class FakeConversations:
         self.recommender = recommender
         self.database = database
         self.feedback = FeedbackStore(database)
+        self.profiles = ProfileService(NoChatModel(), ProfileStore(database))
         self.memory = Memory(FactStore(database))
         self.stored: dict[str, tuple[str, list[ChatMessage]]] = {}
         self.cancelled = asyncio.Event()
@@ -139,6 +141,7 @@ class FakeConversations:
 
     async def forget(self, user_id: str) -> None:
         self.feedback.delete(user_id)
+        self.profiles.forget(user_id)
         FactStore(self.database).delete(user_id)
         self.stored = {i: pair for i, pair in self.stored.items() if pair[0] != user_id}
 

@@ -60,6 +60,9 @@ def routes(user: str, thread: str = "thread-1") -> list[tuple[str, str, object]]
         ("GET", f"/v1/users/{user}/profile", None),
         ("GET", f"/v1/users/{user}/next", None),
         ("DELETE", f"/v1/users/{user}/profile", None),
+        ("PATCH", f"/v1/users/{user}/profile", {"words": "I like slow films"}),
+        ("DELETE", f"/v1/users/{user}/profile/lines/y", None),
+        ("GET", f"/v1/users/{user}/profile/versions", None),
         ("GET", f"/v1/users/{user}/threads", None),
         ("GET", f"/v1/threads?user={user}", None),
         ("GET", f"/v1/threads/{thread}?user={user}", None),
@@ -81,7 +84,12 @@ def test_every_route_that_names_a_user_is_listed_here(keyed: Callable[..., TestC
     tested = {(method, path.split("?")[0]) for method, path, _ in routes("ann")}
     for path, operations in document["paths"].items():
         if "{user_id}" in path or "{thread_id}" in path:
-            shown = path.replace("{user_id}", "ann").replace("{thread_id}", "thread-1").replace("{fact_id}", "x")
+            shown = (
+                path.replace("{user_id}", "ann")
+                .replace("{thread_id}", "thread-1")
+                .replace("{fact_id}", "x")
+                .replace("{line_id}", "y")
+            )
             for method in operations:
                 assert (method.upper(), shown) in tested, f"{method} {path} has no test of who may call it"
 
@@ -105,7 +113,12 @@ def test_the_right_key_and_the_admin_key_are_let_in(
             answer = api.request(method, path, json=body, headers=bearer(key))
             assert answer.status_code in {200, 201, 404}, answer.text
             if answer.status_code == 404:
-                assert answer.json()["error"]["type"] in {"thread_not_found", "fact_not_found", "unknown_item"}
+                assert answer.json()["error"]["type"] in {
+                    "thread_not_found",
+                    "fact_not_found",
+                    "line_not_found",
+                    "unknown_item",
+                }
 
 
 def test_another_users_thread_is_not_there(keyed: Callable[..., TestClient]) -> None:

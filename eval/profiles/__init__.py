@@ -1,0 +1,1 @@
+"""Are profiles of any use? Measured on interactions that nothing has seen."""
