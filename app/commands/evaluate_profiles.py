@@ -32,6 +32,10 @@ def profiles(
     users_llm: Annotated[int, typer.Option(min=2, help="So many of them with a language model's profiles.")] = 100,
     n: Annotated[int, typer.Option("--n", min=1, max=16, help="Candidates of which the best is chosen.")] = 4,
     negatives: Annotated[int, typer.Option(min=1, max=200, help="Foreign items or profiles in a list.")] = 8,
+    hard: Annotated[
+        bool,
+        typer.Option(help="BUMP+: the held-out item farthest from the history, profiles of the users most alike."),
+    ] = False,
     judge_users: Annotated[
         int, typer.Option(min=0, help="So many also judged by the language model; every list is a call.")
     ] = 0,
@@ -39,6 +43,10 @@ def profiles(
         bool, typer.Option(help="The language model also writes from at most five interactions: as many calls again.")
     ] = False,
     recommend: Annotated[bool, typer.Option(help="Also measure the recommender with each kind of profile.")] = True,
+    trained: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a writer made by `sidra train-profile`; users it learned from are left out."),
+    ] = None,
     llm: Annotated[str, typer.Option(help="Language model that writes: embedded, openai, none.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, max=64, help="With --dataset: processor threads of the build.")] = 2,
@@ -57,15 +65,18 @@ def profiles(
     from eval.profiles.report import ProfilesDetail
     from eval.profiles.run import evaluate_profiles
     from recsys_core.rewards import BumpConfig
+    from recsys_core.rewards.policy.writer import TrainedWriter
 
     settings = load_settings(home=home, llm=llm)
+    learned = TrainedWriter.load(trained) if trained is not None else None
+    record = learned.record if learned is not None else None
     config = ProfilesConfig(
         users=users or None,
         users_llm=users_llm,
         n=n,
         few_llm=few_llm,
         judge_users=judge_users,
-        measure=BumpConfig(negatives=negatives, draws=8),
+        measure=BumpConfig(negatives=negatives, draws=8, hard_positives=int(hard), hard_negatives=hard),
         seed=seed,
     )
     with Bar() as bar, ExitStack() as stack:
@@ -77,6 +88,8 @@ def profiles(
             world,
             config,
             writer=session.writer(world.catalogue) if session is not None else None,
+            trained=learned,
+            leave_out=frozenset(record.train_users if record is not None else ()),
             llm_judge=partial(session.judge, world.catalogue.item_noun) if session is not None else None,
             progress=bar,
         )

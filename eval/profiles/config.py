@@ -30,3 +30,8 @@ class ProfilesConfig(BaseModel):
     """Of everything random."""
     resamples: int = Field(default=2_000, ge=100)
     """Bootstrap resamples."""
+
+    @property
+    def plain(self) -> BumpConfig:
+        """The measure under our seed, without BUMP+'s hardness; candidates are chosen by it."""
+        return self.measure.model_copy(update={"hard_positives": 0, "hard_negatives": False, "seed": self.seed})

@@ -27,6 +27,7 @@ from recsys_core.metrics import Interval, bootstrap_mean
 from recsys_core.profiles import Averages, HistoryFacts
 from recsys_core.rewards import BumpConfig, BumpScores, Judge, ListJudge
 from recsys_core.rewards.embedding_judge import EmbeddingJudge
+from recsys_core.rewards.hard import hardness
 from recsys_core.rewards.lexical_judge import LexicalJudge
 
 Ints = NDArray[np.int64]
@@ -46,6 +47,10 @@ class Writes(Protocol):
     def write_many(self, every: Sequence[HistoryFacts], n: int) -> list[list[str]]:
         """``n`` candidates of each; the first is what would be taken had only one been asked for."""
         ...
+
+
+class CountingWriter(Writes, Protocol):
+    """A writer that tells how it came by its texts."""
 
     def counts(self) -> dict[str, float]:
         """Figures about the writing."""
@@ -110,7 +115,7 @@ def evaluate_profiles(
     world: World,
     config: ProfilesConfig | None = None,
     *,
-    writer: Writes | None = None,
+    writer: CountingWriter | None = None,
     trained: Writes | None = None,
     leave_out: frozenset[str] = frozenset(),
     llm_judge: Callable[[], CountingJudge] | None = None,
@@ -170,7 +175,7 @@ class _Run:
         self,
         world: World,
         config: ProfilesConfig,
-        writer: Writes | None,
+        writer: CountingWriter | None,
         trained: Writes | None,
         tell: Progress,
     ) -> None:
@@ -210,7 +215,7 @@ class _Run:
         written.asked = np.sort(np.random.default_rng([self.config.seed, 5]).choice(len(people), many, replace=False))
         written.candidates = self.writer.write_many([facts[place] for place in written.asked], self.config.n)
         own = [people[place] for place in written.asked]
-        written.chosen = choose(self.embedding, written.candidates, Field.slice(own, self.texts), self.config.measure)
+        written.chosen = choose(self.embedding, written.candidates, Field.slice(own, self.texts), self.config.plain)
         for kind, texts in (
             ("one", [texts[0] for texts in written.candidates]),
             ("best_of_n", taken(written.candidates, written.chosen["both"])),
@@ -242,13 +247,17 @@ class _Run:
         people = [written.people[place] for place in places]
         held = Field.held_out(people, self.texts)
         seeded = config.model_copy(update={"seed": self.config.seed})
+        hard = None
+        if config.hard_positives or config.hard_negatives:
+            self.tell("hard positives and negatives", 0, 1)
+            hard = hardness(self.embedding.vectors, [self.texts(person.visible) for person in people], held.held)
         scores: dict[str, BumpScores] = {}
         kinds = {}
         for kind, texts in written.kinds.items():
             if any(int(place) not in texts for place in places):
                 continue
             own = written.texts(kind, places)
-            scores[kind] = scores_of(judge, own, held, seeded)
+            scores[kind] = scores_of(judge, own, held, seeded, hard=hard)
             kinds[kind] = result_of(own, scores[kind], self.config.seed, self.config.resamples)
         steps = steps_of(scores, self.config.seed, self.config.resamples)
         return Group(users=len(people), kinds=kinds, steps=steps)
@@ -257,11 +266,11 @@ class _Run:
         """Whether both directions choose better than one, by each judge of pairs."""
         people = [written.people[place] for place in written.asked]
         held = Field.held_out(people, self.texts)
-        seeded = self.config.measure.model_copy(update={"seed": self.config.seed})
+        plain = self.config.plain
         found = {}
         for judge in (self.embedding, self.lexical):
             scores = {
-                way: scores_of(judge, taken(written.candidates, written.chosen[way]), held, seeded) for way in WAYS
+                way: scores_of(judge, taken(written.candidates, written.chosen[way]), held, plain) for way in WAYS
             }
             found[judge.name] = compare_ways(written.chosen, scores, self.config.seed, self.config.resamples)
         return found
@@ -324,6 +333,10 @@ class _Run:
         return bootstrap_mean(values, seed=self.config.seed, resamples=self.config.resamples)
 
     def _all_texts(self, written: Written) -> list[str]:
-        items = sorted({int(item) for person in written.people for item in (*person.held, *person.chooses)})
+        # the slice is asked about while choosing and learning from ratings only
+        slices = len(written.asked) > 0 or Ratings.rated(self.world.log)
+        items = sorted(
+            {int(i) for person in written.people for i in (*person.held, *(person.chooses if slices else ()))}
+        )
         profiles = [text for texts in written.kinds.values() for _, text in sorted(texts.items())]
         return [*self.texts(items), *profiles]
