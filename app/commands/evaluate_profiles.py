@@ -1,4 +1,4 @@
-"""`sidra eval profiles`: whether profiles tell people apart, and what they are worth to the recommender."""
+"""`sidra eval profiles`: do profiles tell people apart, and what are they worth? `sidra eval lamp`: LaMP's files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def register(group: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     group.command("profiles")(profiles)
+    group.command("lamp")(lamp)
 
 
 def profiles(
@@ -98,6 +99,30 @@ def profiles(
         out.write_text(tables, encoding="utf-8")
         say(f"Tables: {out}")
     typer.echo(report.to_json() if json_ else tables)
+
+
+def lamp(
+    questions: Annotated[Path, typer.Argument(help="A file of LaMP questions, such as dev_questions.json.")],
+    outputs: Annotated[Path, typer.Argument(help="Its right answers, such as dev_outputs.json.")],
+    task: Annotated[str | None, typer.Option(help="LaMP_2, LaMP_2N or LaMP_3; default what the outputs say.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
+    json_: JsonFlag = False,
+) -> None:
+    """Published LaMP questions, answered by the embedding judge without a profile and from a person's own past."""
+    from app.commands.evaluate import tell
+    from app.settings import load_settings
+    from eval.profiles.lamp_answers import answer_lamp
+    from eval.profiles.lamp_files import load_lamp
+    from recsys_core.encoders.text import TextEncoder, TextEncoderConfig
+    from recsys_core.rewards.embedding_judge import EmbeddingJudge
+
+    asked = load_lamp(questions, outputs, task)
+    with Bar() as bar:
+        encoder = TextEncoder(TextEncoderConfig(cache_dir=load_settings().cache_dir / "text"))
+        judge = EmbeddingJudge(encoder, lambda done, total: bar("encoding texts", done, total))
+        judge.vectors([text for question in asked.questions for row in question.profile for text in row.values()])
+        report = answer_lamp(asked, judge, seed=seed)
+    tell(report, json_)
 
 
 def _session(settings: Settings, bar: Bar) -> AbstractContextManager[ModelSession]:

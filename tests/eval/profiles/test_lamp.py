@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from eval.profiles.lamp_answers import answer_lamp
 from eval.profiles.lamp_files import load_lamp
 from eval.profiles.lamp_tasks import Choice, Ratings, accuracy, genre_choice, tag_choice
 from eval.profiles.people import ItemTexts, draw_people
@@ -96,6 +97,31 @@ def test_accuracy_of_choices() -> None:
     judge = Knows({("p", "a"), ("q", "a")})
     assert accuracy(judge, ["p", "q", "r", "s"], choice)[:3].tolist() == [1.0, 0.0, 0.5]
     assert np.isnan(accuracy(judge, ["p", "q", "r", "s"], choice)[3])
+
+
+def test_published_questions_are_answered(tmp_path: Path) -> None:
+    """The nearest entries of the past decide, then the question alone; scores are averaged."""
+    past = [("Two meet.", "romance"), ("Two part.", "romance"), ("A robot.", "sci-fi")]
+    profile = [{"description": text, "tag": tag} for text, tag in past]
+    asked = [
+        {"id": "1", "input": "Which tag? tags: [x] description: Robots.", "profile": profile},
+        {"id": "2", "input": "Which tag? description: Clowns.", "profile": []},
+    ]
+    golds = {"task": "LaMP_2", "golds": [{"id": "1", "output": "sci-fi"}, {"id": "2", "output": "comedy"}]}
+    found = load_lamp(_write(tmp_path, "q.json", asked), _write(tmp_path, "o.json", golds))
+    figures = answer_lamp(found, Knows({("Robots.", "A robot."), ("Clowns.", "comedy")}), command="x").figures
+    assert figures["questions"] == 2
+    assert (figures["accuracy.none"], figures["accuracy.frequent"], figures["accuracy.nearest"]) == (0.5, 0.5, 1.0)
+    rated = [{"id": "1", "input": "score? review: Bad.", "profile": [{"text": "Poor.", "score": "2"}]}]
+    golds = {"task": "LaMP_3", "golds": [{"id": "1", "output": "1"}]}
+    scored = load_lamp(_write(tmp_path, "q.json", rated), _write(tmp_path, "o.json", golds))
+    assert answer_lamp(scored, Knows(set()), command="x").figures["mean_absolute_error.nearest"] == 1.0
+    with pytest.raises(DataError, match="question '1': a score must be a number, not 'good'"):
+        answer_lamp(scored._replace(questions=[scored.questions[0]._replace(output="good")]), Knows(set()))
+    with pytest.raises(DataError, match="asks for a text"):
+        answer_lamp(scored._replace(task="LaMP_7"), Knows(set()))
+    with pytest.raises(DataError, match="outputs file"):
+        answer_lamp(load_lamp(tmp_path / "q.json", task="LaMP_3"), Knows(set()))
 
 
 def test_tasks_from_data() -> None:
