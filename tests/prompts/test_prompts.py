@@ -23,6 +23,7 @@ BODIES = {
     ("intent", 2): "62157dcaca4d233e5aa6f448681577b4a4e402b7df0a004e300ce1e3c59af561",
     ("profile_judge", 1): "e2584275360d2aef994b6f627d8c4f16bd40893c20187abacfb67b36fcf096cb",
     ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
+    ("calm", 1): "722d2a029698716bed694ade403ac00e6f2ab168d322125606c2d4c7a784563f",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
 
@@ -31,6 +32,7 @@ EVERYDAY = {
     "respond": {"noun": "films", "wish": "funny", "notes": [], "cards": [{"slot": 1, "facts": "Comedy, 1996"}]},
     "next_wish": {"noun": "films", "pieces": ["Lately: genre Crime, year 1990s"]},
     "profile_judge": {"noun": "films", "about": "items", "query": "likes noir", "candidates": ["Laura", "Grease"]},
+    "calm": {"sentence": "Fans slam films!", "objections": ["number lost: '3'"]},
     "mend": {"noun": "films", "problem": "the number 7 is not among the facts"},
 }
 FOLLOW_UPS = {"mend"}
