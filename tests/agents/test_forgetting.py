@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agents.conversation import ConversationService
 from agents.llm.none import NoChatModel
+from agents.store import DiaryEntry
 from tests.agents.conftest import PlainRecommender, Talk, film_catalogue
 
 CANARIES = ("zanzibar-canary", "quetzal@example.org", "4929-1827-1827-4400")
@@ -33,6 +34,11 @@ async def say_canaries(service: ConversationService, user: str = "ann") -> Talk:
     await talk.say("I never watch horror")
     service.memory.add(user, f"remember that my card is {CANARIES[2]}", service.view().understanding)
     service.feedback.set(user, "7", 1, talk.thread_id)
+    reading = service.readings.store
+    reading.switch(user, True)
+    reading.write(user, DiaryEntry("7", reading.today(), "cool", CANARIES[0], (0.1,) * 6))
+    reading.choose(user, str(talk.thread_id), CANARIES[1], "cool")
+    reading.learn(user, [CANARIES[2]], "card", "cool")
     return talk
 
 
@@ -52,6 +58,9 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
         await service.forget("ann")
         assert await service.threads("ann") == []
         assert (service.memory.of("ann"), service.feedback.of("ann"), service.feedback.seen("ann")) == ([], {}, [])
+        reading = service.readings.store
+        assert (reading.since("ann"), reading.diary("ann"), reading.evidence("ann")) == (None, [], [])
+        assert reading.choices("ann", str(talk.thread_id)) == {}
         assert traces(tmp_path) == []
         assert [c async for c in saver.alist(config)] == []
         history = await service.history(other.thread_id, "bob")
@@ -65,6 +74,8 @@ async def test_a_deleted_fact_and_a_deleted_thread_leave_the_file_too(tmp_path: 
         for fact in service.memory.of("ann"):
             service.memory.remove("ann", fact.id)
         await service.delete_thread(talk.thread_id, "ann")
+        service.readings.store.switch("ann", False)
+        service.readings.store.unlearn("ann")
     # closing empties the write-ahead log
     assert traces(tmp_path) == []
 
