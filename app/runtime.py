@@ -67,6 +67,7 @@ class Runtime:
         self._conversations: ConversationService | None = None
         self._next_wishes: NextWishes | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -179,6 +180,8 @@ class Runtime:
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.wait([self._loading])
+        if self._warming is not None:
+            await asyncio.wait([self._warming])
         if self._next_wishes is not None:
             await self._next_wishes.close()
         if self._conversations is not None:
@@ -299,6 +302,7 @@ class Runtime:
         )
         await service.start()
         service.readings.idle = self.idle
+        self._warming = asyncio.create_task(asyncio.to_thread(service.readings.warm), name="warm-readings")
         self._conversations = service
         # readiness is open to everybody, so it names the kind and not the place
         self.stages["conversations"].detail = service.place.split(" at ")[0]

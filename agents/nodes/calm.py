@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 from agents.context import AgentContext
-from agents.events import CalmEvent
+from agents.events import CalmEvent, SlateEvent
 from agents.intent import Act
 from agents.nodes.step import emit, step
+from agents.reading.wording import reasons_in_mode
 from agents.state import ConversationState
 
 
@@ -32,6 +33,12 @@ async def calm(state: ConversationState, context: AgentContext) -> tuple[dict[st
             emit(CalmEvent(readings=await readings.read(user, thread, items, context.recommender)))
         return {}, "original texts"
     found = await readings.read(user, thread, wanted, context.recommender)
+    changes: dict[str, Any] = {}
+    if state["outcome"].slate_changed:
+        # a reason may quote a headline of the person's history
+        changes["slate"] = await reasons_in_mode(state, context)
+        if changes["slate"] != state["slate"]:
+            emit(SlateEvent(cards=changes["slate"], final=True, note=state["outcome"].closest))
     emit(CalmEvent(readings=found))
     changed = sum(reading.method != "unchanged" for reading in found)
-    return {}, f"{changed} of {len(found)} texts reworded"
+    return changes, f"{changed} of {len(found)} texts reworded"

@@ -45,6 +45,9 @@ def advise(weeks: Sequence[Week], current: str) -> str:
             f"You read {calm} of {_texts(week.items)} in a calmer version and only {week.loud} were loud as read "
             f"({week.loud_share:.0%}): keep it as it is. {_change(weeks, week)}".strip()
         )
+    if not week.loud:
+        none = f"None of your {_texts(week.items)} this week was loud: nothing needs changing."
+        return f"{none} {_change(weeks, week)}".strip()
     return f"Only {loud}: nothing needs changing. {_change(weeks, week)}".strip()
 
 

@@ -26,6 +26,7 @@ from agents.reading.week import Week, week_of, weeks
 from agents.store.reading import DiaryEntry, ReadingStore
 from agents.traces import trace_of
 from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.errors import SidraError
 from tools.context import Recommends
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,14 @@ class Readings:
         self._texts: tuple[object, Texts] | None = None
         self._finer: dict[tuple[Mode, tuple[CalmRequest, ...]], asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(1)
+
+    def warm(self) -> None:
+        """Open what measures and delete what has lived its time, so that the first page waits for neither. Blocking."""
+        try:
+            self.store.expire()
+            self.meter.stimuli(["warm"])
+        except SidraError as error:
+            log.error("texts can't be measured yet: %s", error)
 
     # --- what is shown ---
 

@@ -18,8 +18,10 @@ MOST_CHARS = 20_000
 _HEADLINE_WORDS = 5
 _NEWS = frozenset({"news", "article", "articles", "stories", "story", "headlines", "posts", "papers", "reports"})
 _SECTION = re.compile(r"^(?:section|desk|channel|topic|theme|department|label|class)s?$")
-RELATED = 3
-"""So many articles near an article may lend it a sentence of background."""
+RELATED = 5
+"""Of so many articles nearest to an article, those of its category may lend it a sentence of background."""
+LEAST_NEAR = 0.4
+"""And only those at least this near (cosine)."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ class Texts:
         if not item.headline:
             facts = self._facts(item)
             return [Source(item_id=item.item_id, text=facts)] if facts else []
-        near = [hit.item_id for hit in recommender.similar(item.item_id, RELATED) if hit.item_id != item.item_id]
-        found = [self.of(other) for other in near if other in self._catalogue]
-        return [Source(item_id=other.item_id, text=other.text) for other in found if other.text]
+        near = [hit.item_id for hit in recommender.similar(item.item_id, RELATED) if hit.similarity >= LEAST_NEAR]
+        found = [self.of(other) for other in near if other in self._catalogue and other != item.item_id]
+        same = [other for other in found if other.category == item.category and other.text]
+        return [Source(item_id=other.item_id, text=other.text) for other in same]
 
     def _facts(self, item: ItemText) -> str:
         """The item's attributes that its text doesn't tell, as sentences."""

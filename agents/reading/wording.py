@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from agents.cards import spoken_title
 from agents.context import AgentContext
 from agents.reading.modes import effective
-from agents.state import ConversationState
+from agents.state import ConversationState, SlateCard
 from agents.why import plain_text
 
 _WORDING: ContextVar[Callable[[str], str] | None] = ContextVar("sidra_wording", default=None)
@@ -46,6 +46,25 @@ async def worded(state: ConversationState, context: AgentContext) -> AbstractCon
     shown |= {plain_text(c.before): plain_text(c.after) for each in found for c in each.sentences if c.changed}
     softened = await asyncio.to_thread(readings.rewriter.softener) if calm else None
     return _using(lambda text: _reworded(text, shown, softened))
+
+
+async def reasons_in_mode(state: ConversationState, context: AgentContext) -> list[SlateCard]:
+    """The cards of the slate, with titles of the person's history in their reasons as this person gets to read them.
+
+    Args:
+        state: of the running turn.
+        context: with the thread's choices; readings must be served.
+    """
+    readings, cards = context.readings, state.get("slate", [])
+    assert readings is not None
+    history = context.recommender.history(state["user_id"], 200) or []
+    thumbs = await asyncio.to_thread(context.feedback.of, state["user_id"])
+    known = [i for i in dict.fromkeys([*history, *thumbs, *state["request"].anchors]) if i in context.catalogue]
+    reasons = "\n".join(card.reason for card in cards)
+    named = [item for item in known if spoken_title(context.catalogue.get(item).title) in reasons]
+    found = await readings.read(state["user_id"], context.thread_id, named, context.recommender)
+    shown = {spoken_title(each.title): spoken_title(each.shown_title) for each in found}
+    return [card.model_copy(update={"reason": _reworded(card.reason, shown, None)}) for card in cards]
 
 
 @contextmanager

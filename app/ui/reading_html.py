@@ -19,14 +19,17 @@ _WORDS = re.compile(r"\s+|[^\s]+")
 CSS = """
 <style>
 .sidra-read {font-size:.86rem; line-height:1.5; margin-top:.45rem; overflow-wrap:anywhere;}
+.sidra-read .background::before, .sidra-long .background::before {content:"Background"; display:block;
+  font-size:.72rem; opacity:.7;}
 .sidra-read .background {border-left:2px solid #b9cfe0; padding-left:.55rem; margin-top:.35rem; opacity:.85;}
 .sidra-read details {margin-top:.35rem; font-size:.8rem;}
 .sidra-read summary {cursor:pointer; opacity:.7;}
 .sidra-read .was {margin-top:.25rem; padding:.4rem .55rem; background:#f4efe4; border-radius:.5rem; max-height:14rem;
   overflow:auto;}
-.sidra-meter {display:flex; align-items:center; gap:.45rem; font-size:.76rem; margin-top:.4rem;}
-.sidra-meter .bar {position:relative; flex:1; max-width:9rem; height:.42rem; border-radius:.3rem; overflow:hidden;
-  background:#e6e1d5;}
+.sidra-meter {display:flex; flex-wrap:wrap; align-items:center; gap:.1rem .45rem; font-size:.76rem;
+  margin-top:.45rem;}
+.sidra-meter .bar {position:relative; flex:1 1 6rem; max-width:11rem; height:.42rem; border-radius:.3rem;
+  overflow:hidden; background:#e6e1d5;}
 .sidra-meter .bar i {position:absolute; left:0; top:0; bottom:0; border-radius:.3rem;}
 .sidra-meter .bar u {position:absolute; top:0; bottom:0; width:2px; background:#1d2522; opacity:.55;}
 .sidra-meter .says {opacity:.75; white-space:nowrap;}
@@ -70,7 +73,7 @@ def meter(reading: Mapping[str, Any]) -> str:
     mark = f'<u style="left:{min(before, 0.985):.1%}"></u>' if reading["mode"] != "raw" else ""
     says = f"{level} · {after:.2f}"
     if reading["mode"] != "raw":
-        says += f" (original {before:.2f})"
+        says += f", original {before:.2f}"
     return (
         f'<div class="sidra-meter" title="Stimulus: pull at anger, fear or surprise, 0 to 1"><span class="bar">'
         f'<i style="width:{min(1.0, after):.1%};background:{_COLOURS.get(level, "#555b63")}"></i>{mark}</span>'

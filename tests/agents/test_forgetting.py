@@ -8,6 +8,7 @@ from pathlib import Path
 from agents.conversation import ConversationService
 from agents.llm.none import NoChatModel
 from agents.profile import corrections
+from agents.store import DiaryEntry
 from tests.agents.conftest import PlainRecommender, Talk, film_catalogue
 
 CANARIES = ("zanzibar-canary", "quetzal@example.org", "4929-1827-1827-4400")
@@ -36,6 +37,11 @@ async def say_canaries(service: ConversationService, user: str = "ann") -> Talk:
     service.feedback.set(user, "7", 1, talk.thread_id)
     service.profiles.correct(user, lambda before: corrections.added(before, f"I am {CANARIES[0]}"), "")
     service.profiles.correct(user, lambda before: corrections.added(before, f"My card: {CANARIES[2]}"), "")
+    reading = service.readings.store
+    reading.switch(user, True)
+    reading.write(user, DiaryEntry("7", reading.today(), "cool", CANARIES[0], (0.1,) * 6))
+    reading.choose(user, str(talk.thread_id), CANARIES[1], "cool")
+    reading.learn(user, [CANARIES[2]], "card", "cool")
     return talk
 
 
@@ -56,6 +62,9 @@ async def test_nothing_is_left_in_the_files(tmp_path: Path) -> None:
         assert await service.threads("ann") == []
         assert service.profiles.versions("ann") == []
         assert (service.memory.of("ann"), service.feedback.of("ann"), service.feedback.seen("ann")) == ([], {}, [])
+        reading = service.readings.store
+        assert (reading.since("ann"), reading.diary("ann"), reading.evidence("ann")) == (None, [], [])
+        assert reading.choices("ann", str(talk.thread_id)) == {}
         assert traces(tmp_path) == []
         assert [c async for c in saver.alist(config)] == []
         history = await service.history(other.thread_id, "bob")
@@ -71,6 +80,8 @@ async def test_a_deleted_fact_and_a_deleted_thread_leave_the_file_too(tmp_path: 
         for line in service.profiles.versions("ann")[0].lines:
             service.profiles.delete_line("ann", line.id, service.recommender)
         await service.delete_thread(talk.thread_id, "ann")
+        service.readings.store.switch("ann", False)
+        service.readings.store.unlearn("ann")
     # closing empties the write-ahead log
     assert traces(tmp_path) == []
 
