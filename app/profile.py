@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel
 
+from agents.profile.known import known_of
 from recsys_core.catalog.items import FieldKind, FieldSpec
 
 if TYPE_CHECKING:
     from recsys_core.catalog.catalogue import Catalogue
+    from recsys_core.profiles import HistoryFacts
     from recsys_core.serving.recommender import Recommender
 
 _MAX_LISTED = 10
@@ -38,9 +40,9 @@ class TopValue(BaseModel):
     value: str
     """The value, or a decade such as `1990s`."""
     share: float
-    """Share of the user's items that have it, 0 to 1."""
+    """Share of the user's items that have it, newer and liked ones weighing more, 0 to 1."""
     lift: float
-    """That share divided by the catalogue's own share."""
+    """That share divided by the share of all users' choices."""
 
 
 class ProfileFact(BaseModel):
@@ -98,7 +100,7 @@ def describe(recommender: Recommender, user_id: str, feedback: dict[str, int]) -
         favourites = [i for i in reversed(history) if ratings.get(i) == best and i not in feedback]
         liked += [ProfileItem(item_id=i, title=catalogue.get(i).title, why=f"rated {best:g}") for i in favourites]
     chosen = [i for i in dict.fromkeys([*history, *up]) if i not in set(down)]
-    facts = _facts(catalogue, chosen)
+    facts = _facts(catalogue, known_of(recommender, user_id, feedback).facts(), chosen)
     return Profile(
         user_id=user_id,
         known=bool(history or feedback),
@@ -117,35 +119,27 @@ def describe(recommender: Recommender, user_id: str, feedback: dict[str, int]) -
     )
 
 
-def _facts(catalogue: Catalogue, chosen: Sequence[str]) -> list[ProfileFact]:
+def _facts(catalogue: Catalogue, told: HistoryFacts, chosen: Sequence[str]) -> list[ProfileFact]:
     if len(chosen) < _MIN_HISTORY:
         return []
     rows = catalogue.indices(list(chosen))
     facts = []
     for field in catalogue.fields.values():
-        fact = _eras(catalogue, field, rows) if field.kind == FieldKind.number else _favourites(catalogue, field, rows)
+        fact = _eras(catalogue, field, rows) if field.kind == FieldKind.number else _favourites(field, told)
         if fact is not None:
             facts.append(fact)
     return facts
 
 
-def _favourites(catalogue: Catalogue, field: FieldSpec, rows: np.ndarray) -> ProfileFact | None:
-    if field.kind == FieldKind.tags:
-        column: list[list[str]] = catalogue.tags(field.name)
-    elif field.kind == FieldKind.string:
-        column = [[value] if value else [] for value in catalogue.strings(field.name)]
-    else:
-        return None
-    everywhere = Counter(value for values in column for value in values)
-    mine = Counter(value for row in rows for value in column[row])
-    least = max(2, round(0.03 * len(rows)))
-    top = []
-    for value, count in mine.items():
-        share, base = count / len(rows), everywhere[value] / len(column)
-        if count >= least and share > base:
-            top.append(TopValue(value=value, share=round(share, 3), lift=round(share / base, 2)))
-    # Weighted by how far the share lies above the catalogue's: neither the merely common nor the merely rare wins.
-    top.sort(key=lambda t: (-t.share * np.log(t.lift), t.value))
+def _favourites(field: FieldSpec, told: HistoryFacts) -> ProfileFact | None:
+    """The values of a field that stand out, as the written profile knows them too."""
+    groups = (told.genres, told.creators, told.places, told.languages, told.others)
+    top = [
+        TopValue(value=fact.value, share=round(fact.share, 3), lift=round(fact.lift, 2))
+        for group in groups
+        for fact in group
+        if fact.field == field.name and fact.count > 1
+    ]
     if not top:
         return None
     names = ", ".join(t.value for t in top[:3])

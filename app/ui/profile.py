@@ -69,9 +69,9 @@ def origin_of(written: dict[str, Any]) -> str:
 
 def _draw_line(session: Session, client: SidraClient, line: dict[str, Any]) -> None:
     key = f"line-{line['id']}"
-    marks = (" \N{PUSHPIN}" if line["pinned"] else "") + (" (yours)" if line["by"] == "user" else "")
+    marks = (" (pinned)" if line["pinned"] else "") + (" (yours)" if line["by"] == "user" else "")
     with st.expander(_plain(line["text"]) + marks):
-        words = st.text_area("Say it differently", value=line["text"], max_chars=_MOST_CHARS, key=key, height=90)
+        words = st.text_input("Say it differently", value=line["text"], max_chars=_MOST_CHARS, key=key)
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Change",

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from recsys_core.profiles.facts import HistoryFacts, ValueFact
 from recsys_core.profiles.text import MAX_TOKENS, fitted
 
+SPECIAL = 1.5
+"""Countries, languages and other values are told when chosen so many times as often as everybody does."""
+
 
 def rule_profile(facts: HistoryFacts, limit: int = MAX_TOKENS) -> str:
     """A profile of at most ``limit`` tokens, one statement a line; empty for somebody of whom nothing is known."""
@@ -31,11 +34,11 @@ def rule_lines(facts: HistoryFacts) -> list[str]:
         lines.append(f"Comes back to {listed(creators)}.")
     if subjects := _named(facts.subjects, 6):
         lines.append(f"Chooses titles about {listed(subjects)}.")
-    if places := _named(facts.places, 3):
+    if places := _named(_special(facts.places), 3):
         lines.append(f"Chooses {facts.noun} from {listed(places)}.")
-    if languages := _named(facts.languages, 2):
+    if languages := _named(_special(facts.languages), 2):
         lines.append(f"Chooses {facts.noun} in {listed(languages)}.")
-    if others := _named(facts.others, 3):
+    if others := _named(_special(facts.others), 3):
         lines.append(f"Often: {listed(others)}.")
     favourites = [title for item in (facts.liked or facts.recent)[:2] if (title := item.title.strip(" ."))]
     if favourites:
@@ -46,6 +49,11 @@ def rule_lines(facts: HistoryFacts) -> list[str]:
 def listed(values: Sequence[str]) -> str:
     """``a, b and c``."""
     return values[0] if len(values) == 1 else f"{', '.join(values[:-1])} and {values[-1]}"
+
+
+def _special(facts: Sequence[ValueFact]) -> list[ValueFact]:
+    """Those that set somebody apart: that films are in English says nothing where most are."""
+    return [fact for fact in facts if fact.lift >= SPECIAL]
 
 
 def _named(facts: Sequence[ValueFact], most: int) -> list[str]:
