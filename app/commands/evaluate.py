@@ -12,11 +12,11 @@ import typer
 from app.commands import (
     claims,
     evaluate_attacks,
+    evaluate_calm,
     evaluate_conversations,
     evaluate_next_wish,
     evaluate_profiles,
 )
-from app.commands import claims, evaluate_attacks, evaluate_calm, evaluate_conversations, evaluate_next_wish
 from app.commands.bench_memory import bench_memory
 from app.commands.terminal import Bar, JsonFlag, console, say
 

@@ -27,7 +27,9 @@ from tests.agents.llm.conftest import server as server  # a fixture, under its o
 def api(settings: Settings, tmp_path: Path, server: Any, serve: Callable[[Any], Any]) -> Iterator[str]:
     runtime = Runtime(settings)
     recommender: Any = FakeRecommender()
-    recommender.evidence = lambda item, request: SimpleNamespace(because_of=[], matched_attributes={}, degraded_reason="")
+    recommender.evidence = lambda item, request: SimpleNamespace(
+        because_of=[], matched_attributes={}, degraded_reason=""
+    )
     pytest.importorskip("openai")
     llm = OpenAIChatModel(LLMSettings(endpoint="openai", base_url=server.url, model="fake"))
     config = ConversationConfig(first_words_seconds=60, llm_seconds=60)

@@ -32,7 +32,9 @@ def whole(settings: Settings, tmp_path: Path) -> Iterator[tuple[TestClient, Runt
     """An API over a real conversation service."""
     runtime = Runtime(settings)
     recommender: Any = FakeRecommender()
-    recommender.evidence = lambda item, request: SimpleNamespace(because_of=[], matched_attributes={}, degraded_reason="")
+    recommender.evidence = lambda item, request: SimpleNamespace(
+        because_of=[], matched_attributes={}, degraded_reason=""
+    )
     recommender.similar = lambda item, k=10: []
     llm = ScriptedChatModel([ScriptEntry.model_validate(entry) for entry in SCRIPT])
     service = ConversationService(recommender, llm, tmp_path / "talk")

@@ -27,7 +27,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     home: Path = tmp_path_factory.mktemp("schemathesis")
     runtime = Runtime(Settings(home=home, llm="none", _env_file=None))  # type: ignore[call-arg]
     recommender: Any = FakeRecommender()
-    recommender.evidence = lambda item, request: SimpleNamespace(because_of=[], matched_attributes={}, degraded_reason="")
+    recommender.evidence = lambda item, request: SimpleNamespace(
+        because_of=[], matched_attributes={}, degraded_reason=""
+    )
     recommender.similar = lambda item, k=10: []
     service = ConversationService(recommender, NoChatModel(), home / "talk")
     runtime._live = FakeLive(recommender)  # type: ignore[assignment]
