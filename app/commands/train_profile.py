@@ -24,15 +24,24 @@ def register(cli: typer.Typer) -> None:
 
 
 def train_profile(
+    policy: Annotated[
+        str, typer.Option(help="tiny: a small writer, on a processor; trl: an instruct model, on a GPU (extra rl).")
+    ] = "tiny",
+    model: Annotated[
+        str | None, typer.Option(help="With --policy trl: folder or hub name of the instruct model.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the writer; default profile-writers/RELEASE-SEED at home.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Batches of users.")] = 300,
     users: Annotated[int, typer.Option(min=2, help="Users a batch.")] = 12,
     group: Annotated[int, typer.Option(min=2, help="Profiles sampled of each user (G).")] = 8,
+    cuts: Annotated[int, typer.Option(min=1, help="Histories made of each training user's.")] = 6,
     held_out: Annotated[int, typer.Option(min=2, help="Users who are only measured, at most a third.")] = 300,
     evaluate_every: Annotated[int, typer.Option(min=1, help="They are measured after every so many batches.")] = 50,
-    learning_rate: Annotated[float, typer.Option(help="Of reinforcement.")] = 1e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of reinforcement; default 0.001, or 0.00001 with --policy trl.")
+    ] = None,
     kl_weight: Annotated[float, typer.Option(min=0, help="Weight of the divergence from the supervised start.")] = 0.02,
     judge: Annotated[
         str,
@@ -58,22 +67,27 @@ def train_profile(
         raise typer.BadParameter("--split is test or validation")
     if judge not in {"pieces", "whole"}:
         raise typer.BadParameter("--judge is pieces or whole")
-    if learning_rate <= 0:
+    if policy not in {"tiny", "trl"}:
+        raise typer.BadParameter("--policy is tiny or trl")
+    if (policy == "trl") != (model is not None):
+        raise typer.BadParameter("--model names the instruct model of --policy trl; give both or neither")
+    if learning_rate is not None and learning_rate <= 0:
         raise typer.BadParameter("--learning-rate must be above 0")
     settings = load_settings(home=home)
     opened = ReleaseStore(settings.home).open(release)
     folder = out or settings.home / "profile-writers" / f"{opened.id}-{seed}"
+    rate = learning_rate or (1e-3 if policy == "tiny" else 1e-5)
     if (folder / "record.json").exists():
         raise Failed(f"{folder} holds a finished writer; choose another folder (--out) or delete it")
     if users < 9:
         raise typer.BadParameter("--users must be at least 9: each is told from 8 others of the batch")
     config = TrainProfileConfig(
-        data=DataConfig(held_out=held_out),
+        data=DataConfig(held_out=held_out, cuts=cuts),
         grpo=GrpoConfig(
             steps=steps,
             users=users,
             group=group,
-            learning_rate=learning_rate,
+            learning_rate=rate,
             kl_weight=kl_weight,
             evaluate_every=evaluate_every,
         ),
@@ -84,7 +98,12 @@ def train_profile(
     )
     try:
         with stopping_on_signals(), Bar() as bar:
-            report = _run(opened, folder, config, bar)
+            if model is None:
+                report = _run(opened, folder, config, bar)
+            else:
+                from app.commands.train_profile_instruct import train_instruct
+
+                report = train_instruct(opened, folder, config, model, bar)
     except Stop:
         raise Failed(f"stopped; the same command goes on from the last checkpoint in {folder}") from None
     tell(report, json_)

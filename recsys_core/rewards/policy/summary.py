@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,27 @@ def summarise(
         "rule": [case.rule for case in data.held_out],
     }
     found = {name: measure_texts(written, data, reward, config) for name, written in texts.items()}
+    figures = figures_of(found, texts, data, config)
+    if trained_by is not None:
+        other = measure_texts(texts["end"], data, trained_by, config).total
+        spread = min(float(other.std()), float(found["end"].total.std()))
+        figures["judges_agree"] = float(np.corrcoef(other, found["end"].total)[0, 1]) if spread > 0 else 0.0
+    figures["kl_end"] = outcome.curve[-1].get("kl", 0.0)
+    examples = [{name: written[row] for name, written in texts.items()} for row in range(min(_EXAMPLES, len(slots)))]
+    return Summary(figures, found["rule"].means(), examples)
+
+
+def figures_of(
+    found: Mapping[str, Rewards], texts: Mapping[str, Sequence[str]], data: TrainingData, config: TrainProfileConfig
+) -> dict[str, float]:
+    """Flat figures of three kinds of profiles of the same held-out users.
+
+    Args:
+        found: rewards of ``start``, ``end`` and ``rule``.
+        texts: the profiles themselves.
+        data: whose.
+        config: the recipe.
+    """
     figures: dict[str, float] = {
         "users": len(data.held_out),
         "train_users": len({case.visible.user for case in data.train}),
@@ -81,14 +103,8 @@ def summarise(
     for name, written in texts.items():
         counts = [count_tokens(text) for text in written]
         figures |= {f"tokens_{name}": sum(counts) / len(counts), f"tokens_max_{name}": float(max(counts))}
-    figures["distinct_end"] = len(set(texts["end"])) / len(slots)
-    if trained_by is not None:
-        other = measure_texts(texts["end"], data, trained_by, config).total
-        spread = min(float(other.std()), float(found["end"].total.std()))
-        figures["judges_agree"] = float(np.corrcoef(other, found["end"].total)[0, 1]) if spread > 0 else 0.0
-    figures["kl_end"] = outcome.curve[-1].get("kl", 0.0)
-    examples = [{name: written[row] for name, written in texts.items()} for row in range(min(_EXAMPLES, len(slots)))]
-    return Summary(figures, found["rule"].means(), examples)
+    figures["distinct_end"] = len(set(texts["end"])) / len(data.held_out)
+    return figures
 
 
 def _values(rewards: Rewards, part: str) -> NDArray[np.float64]:
