@@ -68,7 +68,15 @@ def profiles(
     from recsys_core.rewards import BumpConfig
     from recsys_core.rewards.policy.writer import TrainedWriter
 
+    if users == 1 or judge_users == 1:
+        raise typer.BadParameter(
+            "one person can't be told from others: --users and --judge-users take 0, or 2 and more"
+        )
+    if out is not None and not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--out: the folder {out.parent} doesn't exist")
     settings = load_settings(home=home, llm=llm)
+    if settings.llm == "none" and (few_llm or judge_users):
+        raise typer.BadParameter("--few-llm and --judge-users need a language model: --llm embedded or --llm openai")
     learned = TrainedWriter.load(trained) if trained is not None else None
     record = learned.record if learned is not None else None
     config = ProfilesConfig(

@@ -160,3 +160,23 @@ def test_command(tiny_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["figures"]["users"] == 12
     assert "Not measured: recommending" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--users", "1"], "told from others"),
+        (["--judge-users", "4"], "need a language model"),
+        (["--few-llm"], "need a language model"),
+        (["--out", "absent/tables.md"], "doesn't exist"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_runs(words: list[str], says: str, tmp_path: Path) -> None:
+    """Status 2 and a sentence, not an option that is quietly ignored."""
+    from typer.testing import CliRunner
+
+    from app.cli import cli
+
+    done = CliRunner().invoke(cli, ["eval", "profiles", "--home", str(tmp_path), *words])
+    assert done.exit_code == 2
+    assert says in " ".join(done.output.replace("│", " ").split())
