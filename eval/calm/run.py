@@ -202,7 +202,7 @@ def _methods(results: Sequence[CalmResult]) -> dict[str, int]:
 
 def _examples(articles: Sequence[Article], shown: dict[Mode, Shown]) -> list[dict[str, Any]]:
     """Some articles whose wording changed, in order, for people to judge."""
-    found = []
+    found: list[dict[str, Any]] = []
     for article, calm, cool in zip(articles, shown["balanced"].results, shown["cool"].results, strict=True):
         if calm.made_by != "unchanged" and len(found) < _SHOWN:
             source = cool.background.item_id if cool.background else None
