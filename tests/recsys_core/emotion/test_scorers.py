@@ -93,7 +93,7 @@ def test_damaged_weights_say_what_to_do(damage, tmp_path, classifier):
         EmotionClassifier.load(folder)
 
 
-def write_goemotions(folder, per_label=12):
+def write_goemotions(folder, per_label=6):
     import gzip
 
     labels = ["anger", "fear", "joy", "love", "sadness", "surprise", "neutral"]
@@ -107,7 +107,7 @@ def write_goemotions(folder, per_label=12):
 
 def test_training_learns_saves_and_loads_the_same(tmp_path):
     train = goemotions(str(write_goemotions(tmp_path)), "train")
-    config = EmotionTrainConfig(layers=[1], hidden=16, epochs=30, batch=32)
+    config = EmotionTrainConfig(layers=[1], hidden=16, epochs=40, batch=16)
     made = train_emotion(train, train, config, seed=3, command="sidra train-emotion --data x --seed 3")
     save_emotion(made, tmp_path / "out")
     loaded = EmotionClassifier.load(tmp_path / "out")
