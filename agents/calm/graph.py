@@ -28,7 +28,7 @@ from recsys_core.emotion.text import Sentence, sentences
 
 LOUD = 0.25
 """A sentence is calmed from this stimulus on, or when it shouts or holds a sensational word."""
-COOL_SIMILARITY = 0.80
+COOL_SIMILARITY = 0.70
 """Least similarity of a text with its background to the original."""
 _MOST_SENTENCES = 200
 _LLM_SENTENCES = 8

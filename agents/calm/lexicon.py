@@ -25,7 +25,7 @@ class Reading(NamedTuple):
 
     Attributes:
         part: part of speech.
-        calm: calm wordings of exactly this form, best first; an empty one takes the word out.
+        calm: calm wordings of exactly this form, best first; an empty one takes the word out; none at all leaves it.
     """
 
     part: Part
@@ -62,11 +62,14 @@ def lexicon() -> Lexicon:
             continue
         part, head, calm = _parsed(line, number)
         for place, form in enumerate(_forms(head, part)):
+            if calm == ("=",):
+                forms.setdefault(form, []).append(Reading(part, ()))
+                continue
             told = tuple(_forms(wording, part)[place] if wording else "" for wording in calm)
             readings = forms.setdefault(form, [])
             if all(reading.part != part for reading in readings):
                 readings.append(Reading(part, told))
-    words = frozenset(form for form in forms if " " not in form)
+    words = frozenset(form for form, told in forms.items() if " " not in form and any(r.calm for r in told))
     calm_words = frozenset(
         word
         for readings in forms.values()

@@ -20,6 +20,15 @@ _ARTICLE = re.compile(r"\b(a)n?(\s+)$", re.IGNORECASE)
 _SINGLES = 6
 """So many edits are also tried each alone."""
 _BEFORE_NOUN, _BEFORE_VERB, _AFTER_NOUN = group("before-noun"), group("before-verb"), group("after-noun")
+_OBJECT = frozenset({"a", "an", "the", "his", "her", "its", "their", "this", "these", "those", "all"})
+_MOTION = frozenset(
+    {"into", "ashore", "shut", "through", "against", "onto", "home", "together", "across", "past", "toward"}
+)
+_COMPARED = frozenset({"most", "more", "less", "least", "so", "as"})
+_CRITICISM = ("critici", "object")
+# a storm that slams a coast criticises nobody
+_PHYSICAL = group("physical")
+_PARTICLES = frozenset({"up", "out", "off", "away", "down"})
 _BE_OR_HAVE, _INITIALS = group("be-or-have"), group("initials")
 
 
@@ -84,6 +93,8 @@ def find_edits(sentence: str) -> list[Edit]:
             continue
         low, high = words[place].start(), words[place + size - 1].end()
         wordings = _calm(folded, place, size, known.forms[" ".join(folded[place : place + size])])
+        if wordings and wordings[0].startswith(_CRITICISM) and _PHYSICAL & set(folded):
+            wordings = ()
         named = size == 1 and not headline and place > 0 and words[place][0][0].isupper() and not _starts(sentence, low)
         if wordings and not named and all(high <= start or low >= end for start, end in kept):
             shown = tuple(_in_case(wording, sentence[low:high], headline) for wording in wordings)
@@ -159,14 +170,20 @@ def _calm(folded: list[str], place: int, size: int, readings: list[Reading]) -> 
     before = folded[place - 1] if place else ""
     after = folded[place + size] if place + size < len(folded) else ""
     by_part = {reading.part: reading.calm for reading in readings}
+    if "phrase" not in by_part and (after in _MOTION or (before in _COMPARED and "plain" in by_part)):
+        return ()
     for part in ("phrase", "intensifier"):
         if part in by_part and (part == "phrase" or after):
             return by_part[part]
     if "verb" in by_part and "noun" in by_part:
-        noun = (
-            before in _BEFORE_NOUN or (after in _AFTER_NOUN and before not in _BEFORE_VERB)
-        ) and before not in _BEFORE_VERB
-        return by_part["noun" if noun else "verb"]
+        if before in _BEFORE_VERB:
+            return by_part["verb"]
+        acts = before not in _BEFORE_NOUN and after in _OBJECT
+        if before in _BEFORE_NOUN or after in _AFTER_NOUN or not (by_part["noun"] or acts):
+            return by_part["noun"]
+        return next(iter(by_part.values()))
+    if "noun" in by_part and (before in _BEFORE_VERB or after in _PARTICLES):
+        return ()
     if "verb" in by_part and "plain" in by_part:
         # "soaring prices" describes, "was slammed" and "are soaring" act
         return by_part["verb" if before in _BE_OR_HAVE or before in _BEFORE_VERB else "plain"]

@@ -8,9 +8,9 @@ from agents.calm.facts import changed_facts, facts_of
 from agents.calm.lexicon import lexicon
 from agents.calm.words import FUNCTION_WORDS, NEUTRAL_WORDS, stem
 
-SENTENCE_SIMILARITY = 0.70
+SENTENCE_SIMILARITY = 0.55
 """A version less like its sentence than this is dropped."""
-TEXT_SIMILARITY = 0.85
+TEXT_SIMILARITY = 0.70
 """Changes are taken back until the whole text is this much like the original."""
 SMALLEST_FALL = 0.005
 """Stimulus must fall by this much, or the change is not worth it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands import claims, evaluate_attacks, evaluate_conversations, evaluate_next_wish
+from app.commands import claims, evaluate_attacks, evaluate_calm, evaluate_conversations, evaluate_next_wish
 from app.commands.bench_memory import bench_memory
 from app.commands.terminal import Bar, JsonFlag, console, say
 
@@ -28,6 +28,7 @@ def register(cli: typer.Typer) -> None:
     claims.register(evaluate)
     evaluate_next_wish.register(evaluate)
     evaluate_attacks.register(evaluate)
+    evaluate_calm.register(evaluate)
     cli.add_typer(evaluate, name="eval")
     bench = typer.Typer(help="Measure how fast the answers are.", no_args_is_help=True)
     bench.command("generate")(bench_generate)

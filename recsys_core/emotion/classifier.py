@@ -60,6 +60,8 @@ class EmotionCard(BaseModel):
 class EmotionClassifier:
     """Probabilities of six emotions; what a row lacks to 1 is the probability of none.
 
+    All seven are as likely beforehand, whatever the training texts were like.
+
     Args:
         card: what the weights are.
         weights: ``mean``, ``scale`` [d]; ``w1`` [d, h], ``b1`` [h]; ``w2`` [h, 7], ``b2`` [7], the seventh for none.

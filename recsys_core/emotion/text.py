@@ -104,7 +104,7 @@ def _prose(text: str, low: int, high: int) -> list[Piece]:
     start = low
     for match in _END.finditer(text, low, high):
         end = match.end()
-        if end <= start or (match[0][0] in ".…" and not _ends(text, start, match, high)):
+        if end <= start or (match[0][0] in ".!?…" and not _ends(text, start, match, high)):
             continue
         while end < high and text[end].isspace():
             end += 1
@@ -114,12 +114,12 @@ def _prose(text: str, low: int, high: int) -> list[Piece]:
 
 
 def _ends(text: str, start: int, match: re.Match[str], high: int) -> bool:
-    """Whether a full stop ends its sentence rather than an abbreviation or an initial."""
+    """Whether a mark ends its sentence rather than an abbreviation, an initial or a quotation inside it."""
     following = _NEXT.match(text, match.end(), high)
     if following is not None and following[1].islower():
         return False
     before = _LAST_WORD.search(text, max(start, match.end() - 40), match.end())
-    if before is None:
+    if before is None or match[0][0] in "!?":
         return True
     word = before[1].strip(".").casefold()
     if len(word) == 1 and word.isalpha():

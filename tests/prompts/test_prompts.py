@@ -22,6 +22,7 @@ BODIES = {
     ("next_wish", 1): "7dfa1f155ade33dca6b7b860fd4ec348f873abf41b6119f475abe7a2f7b76499",
     ("intent", 2): "62157dcaca4d233e5aa6f448681577b4a4e402b7df0a004e300ce1e3c59af561",
     ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
+    ("calm", 1): "722d2a029698716bed694ade403ac00e6f2ab168d322125606c2d4c7a784563f",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
 
@@ -29,6 +30,7 @@ EVERYDAY = {
     "intent": {"noun": "films", "kinds": ["Mystery", "Comedy"], "message": "something like Fargo"},
     "respond": {"noun": "films", "wish": "funny", "notes": [], "cards": [{"slot": 1, "facts": "Comedy, 1996"}]},
     "next_wish": {"noun": "films", "pieces": ["Lately: genre Crime, year 1990s"]},
+    "calm": {"sentence": "Fans slam films!", "objections": ["number lost: '3'"]},
     "mend": {"noun": "films", "problem": "the number 7 is not among the facts"},
 }
 FOLLOW_UPS = {"mend"}
