@@ -23,6 +23,7 @@ COMMON_WORD = 0.1
 _WORD = re.compile(r"[^\W\d_]{3,}(?:['’-][^\W\d_]+)*")
 _FUNCTION_WORD = re.compile(
     r"the|and|for|with|from|into|you|your|our|his|her|its|their|this|that|are|was|not|all|one|two|three|four|five|six|"
+    r"but|who|what|how|out|off|about|over|under|than|then|them|they|him|she|has|had|have|can|will|mrs|miss|sir|"
     r"part|vol|volume|edition|series|new|inch|inches|pack|count|set|pieces?|per|size|"
     r"die|der|das|les|los|las|della|una|une|von|und"
 )
