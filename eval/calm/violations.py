@@ -75,7 +75,7 @@ def _compared(kind: str, before: Counter[str], after: Counter[str]) -> list[str]
 
 
 def _headline(sentence: str) -> bool:
-    words = [word for word in re.findall(r"[A-Za-z]+", sentence) if len(word) > 3]
+    words: list[str] = [word for word in re.findall(r"[A-Za-z]+", sentence) if len(word) > 3]
     capitals = sum(word[0].isupper() for word in words)
     return capitals >= 0.75 * len(words)
 
