@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Goes up when graph, verifier or background choose differently for the same text; part of cache keys."""
 
 

@@ -19,6 +19,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from agents.calm import background as backgrounds
+from agents.calm.facts import quotations
 from agents.calm.measure import Gauge
 from agents.calm.soften import drafts
 from agents.calm.types import Background, CalmRequest, Mode
@@ -85,12 +86,17 @@ def analyse(state: CalmState, runtime: Runtime[CalmContext]) -> dict[str, Any]:
     """Sentences, how loud each is, and which are to be calmed."""
     found = sentences(state["request"].text)
     stimuli = runtime.context.gauge.stimuli([sentence.text for sentence in found[:_MOST_SENTENCES]])
+    spoken = quotations(state["request"].text)
     lines = []
     for number, sentence in enumerate(found):
         measured = number < len(stimuli)
         level = float(stimuli[number]) if measured else 0.0
         loud = measured and state["mode"] != "raw" and (level >= LOUD or bool(drafts(sentence.text)))
         reason = "" if loud else ("calm already" if measured else "beyond what is read of one text")
+        if loud and any(
+            low < sentence.end and sentence.start < high and not _within(low, high, sentence) for low, high in spoken
+        ):
+            loud, reason = False, "left alone: part of a longer quotation"
         lines.append(Line(sentence, level, loud, sentence.text, reason))
     marks = [f"only the first {_MOST_SENTENCES} sentences were read"] if len(found) > _MOST_SENTENCES else []
     return {"lines": lines, "round": 0, "marks": marks}
@@ -120,6 +126,8 @@ def verify(state: CalmState, runtime: Runtime[CalmContext]) -> dict[str, Any]:
     for line in state["lines"]:
         if line.loud and line.by == "unchanged":
             _by_lexicon(line, gauge)
+            if line.objections:
+                line.reason += f"; the language model's version was dropped: {line.objections[0]}"
     text = _whole(state["request"].text, state["lines"], gauge)
     return {"lines": state["lines"], "text": text}
 
@@ -156,6 +164,10 @@ def build_graph() -> Graph:
     graph.add_conditional_edges("verify", after_verify, ["rewrite", "background", END])
     graph.add_edge("background", END)
     return graph.compile(name="calm")
+
+
+def _within(low: int, high: int, sentence: Sentence) -> bool:
+    return sentence.start <= low and high <= sentence.end
 
 
 def _again(state: CalmState, context: CalmContext) -> bool:

@@ -95,6 +95,8 @@ def find_edits(sentence: str) -> list[Edit]:
         wordings = _calm(folded, place, size, known.forms[" ".join(folded[place : place + size])])
         if wordings and wordings[0].startswith(_CRITICISM) and _PHYSICAL & set(folded):
             wordings = ()
+        if place > 1 and folded[place - 1] == "the" and all(words[n][0][0].isupper() for n in (place - 2, place)):
+            wordings = ()  # Ivan the Terrible
         named = size == 1 and not headline and place > 0 and words[place][0][0].isupper() and not _starts(sentence, low)
         if wordings and not named and all(high <= start or low >= end for start, end in kept):
             shown = tuple(_in_case(wording, sentence[low:high], headline) for wording in wordings)

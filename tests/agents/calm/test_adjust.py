@@ -97,6 +97,13 @@ def test_a_damaged_cache_costs_the_entry_and_not_the_answer(calmer, tmp_path):
     assert result.method == "lexicon"
 
 
+def test_a_quotation_over_two_sentences_is_nobodys_to_change(calmer):
+    text = 'He said: "It was a shocking, furious panic! We fled." Terrifying chaos followed.'
+    (result,) = run(calmer, [text], "balanced")
+    assert '"It was a shocking, furious panic! We fled."' in result.text
+    assert result.method == "lexicon"
+
+
 def test_the_models_wording_is_shown_when_it_passes(calmer):
     llm = script({"call": "calm", "json": {"text": "Fans criticise Acme's plan to cut 300 jobs by Friday."}})
     (result,) = run(calmer, [LOUD], "balanced", llm)
@@ -125,6 +132,7 @@ def test_a_model_that_stays_wrong_leaves_the_lexicon(calmer, text):
     (result,) = run(calmer, [LOUD], "balanced", script({"call": "calm", "json": {"text": text}}))
     assert result.method == "lexicon"
     assert "300 jobs by Friday" in result.text
+    assert "version was dropped: " in result.sentences[0].reason
 
 
 @pytest.mark.parametrize("error", ["unavailable", "timeout", "budget"])

@@ -65,6 +65,9 @@ def test_a_version_must_be_calmer_alike_and_something():
         ("He called it “a shocking disaster” on Tuesday", None),
         ("See https://shock.example/rage and `panic()`", None),
         ("NASA and the FBI met", None),
+        ("Insurers Eye Ivan the Terrible", None),
+        ("Gates: US Need Not Fear Overseas Tech", None),
+        ("Hurricane slams the coast", None),
     ],
 )
 def test_the_lexicon_writes_english_and_spares_names_quotes_and_code(before, after):
