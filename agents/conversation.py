@@ -15,6 +15,7 @@ from agents.context import AgentContext
 from agents.errors import ThreadBusy, ThreadNotFound
 from agents.events import EndEvent, ErrorEvent, Event, StartEvent
 from agents.guard import checked_message
+from agents.llm.background import BackgroundChatModel
 from agents.llm.none import NoChatModel
 from agents.llm.protocol import ChatModel, TurnBudget
 from agents.profile.config import ProfileConfig
@@ -102,10 +103,14 @@ class ConversationService:
         self.feedback = FeedbackStore(self._database)
         self._facts = FactStore(self._database)
         self.memory = Memory(self._facts)
-        self.profiles = ProfileService(llm, ProfileStore(self._database), profiles)
+        self.background_llm = BackgroundChatModel(llm, lambda: bool(self._tasks))
+        self.profiles = ProfileService(self.background_llm, ProfileStore(self._database), profiles)
         meter = Meter()
         self.readings = Readings(
-            ReadingStore(self._database, self.config.diary_days), llm, meter, Rewriter(meter, state_dir / "calm")
+            ReadingStore(self._database, self.config.diary_days),
+            self.background_llm,
+            meter,
+            Rewriter(meter, state_dir / "calm"),
         )
         self._known = View.of(recommender)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()

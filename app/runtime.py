@@ -124,10 +124,9 @@ class Runtime:
             NotReady: conversations are still loading or can't be loaded.
         """
         if self._next_wishes is None:
-            from agents.llm.none import NoChatModel
             from agents.next_wish.service import NextWishes
 
-            self._next_wishes = NextWishes(self._llm or NoChatModel(), self.conversations.feedback)
+            self._next_wishes = NextWishes(self.conversations.background_llm, self.conversations.feedback)
         return self._next_wishes
 
     @property

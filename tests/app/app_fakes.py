@@ -99,7 +99,8 @@ class FakeConversations:
         self.recommender = recommender
         self.database = database
         self.feedback = FeedbackStore(database)
-        self.profiles = ProfileService(NoChatModel(), ProfileStore(database))
+        self.background_llm = NoChatModel()
+        self.profiles = ProfileService(self.background_llm, ProfileStore(database))
         self.memory = Memory(FactStore(database))
         self.readings = plain_readings(ReadingStore(database))
         self.stored: dict[str, tuple[str, list[ChatMessage]]] = {}
