@@ -97,7 +97,7 @@ class ProfilePolicy(nn.Module):
         hidden, seen = inputs, []
         # a history without facts attends to padding, which it shares with nobody
         sees = (real | ~real.any(1, keepdim=True))[:, None, None, :]
-        for block in self.blocks:
+        for block in self._each():
             seen.append(block.seen(hidden))
             hidden = block(hidden, [seen[-1]], sees)
         return Read(inputs, seen, self.key(self.norm(hidden)), real)
@@ -117,7 +117,7 @@ class ProfilePolicy(nn.Module):
         hidden = torch.cat([begin, self._inputs(read, actions)], 1) + self.place.weight[: count + 1]
         causal = torch.ones(count + 1, count + 1, dtype=torch.bool, device=actions.device).tril()
         sees = torch.cat([_to_slots(read, count + 1), causal.expand(rows, 1, -1, -1)], dim=3)
-        for block, slots in zip(self.blocks, read.seen, strict=True):
+        for block, slots in zip(self._each(), read.seen, strict=True):
             hidden = block(hidden, [slots, block.seen(hidden)], sees)
         return self._logits(read, hidden)
 
@@ -140,11 +140,14 @@ class ProfilePolicy(nn.Module):
         hidden = inputs + self.place.weight[count]
         sees = torch.cat([_to_slots(read, 1), torch.ones(len(read.real), 1, 1, count + 1, dtype=torch.bool)], dim=3)
         after = []
-        for n, (block, slots) in enumerate(zip(self.blocks, read.seen, strict=True)):
+        for n, (block, slots) in enumerate(zip(self._each(), read.seen, strict=True)):
             own = block.seen(hidden)
             after.append(Seen(*(torch.cat(pair, 2) for pair in zip(before[n], own, strict=True))) if before else own)
             hidden = block(hidden, [slots, after[-1]], sees)
         return self._logits(read, hidden)[:, -1], after
+
+    def _each(self) -> list[_Block]:
+        return [block for block in self.blocks if isinstance(block, _Block)]
 
     def _inputs(self, read: Read, actions: Tensor) -> Tensor:
         slot = (actions - 1 - self.phrases).clamp(min=0)
