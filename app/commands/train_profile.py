@@ -33,16 +33,16 @@ def train_profile(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the writer; default profile-writers/RELEASE-SEED at home.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Batches of users.")] = 300,
-    users: Annotated[int, typer.Option(min=2, help="Users a batch.")] = 12,
+    steps: Annotated[int, typer.Option(min=1, help="Batches of users.")] = 150,
+    users: Annotated[int, typer.Option(min=2, help="Users a batch.")] = 32,
     group: Annotated[int, typer.Option(min=2, help="Profiles sampled of each user (G).")] = 8,
-    cuts: Annotated[int, typer.Option(min=1, help="Histories made of each training user's.")] = 6,
+    cuts: Annotated[int, typer.Option(min=1, help="Histories made of each training user's.")] = 4,
     held_out: Annotated[int, typer.Option(min=2, help="Users who are only measured, at most a third.")] = 300,
     evaluate_every: Annotated[int, typer.Option(min=1, help="They are measured after every so many batches.")] = 50,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of reinforcement; default 0.001, or 0.00001 with --policy trl.")
+        float | None, typer.Option(help="Of reinforcement; default 0.0015, or 0.00001 with --policy trl.")
     ] = None,
-    kl_weight: Annotated[float, typer.Option(min=0, help="Weight of the divergence from the supervised start.")] = 0.02,
+    kl_weight: Annotated[float, typer.Option(min=0, help="Weight of the divergence from the supervised start.")] = 0.01,
     judge: Annotated[
         str,
         typer.Option(help="What training is rewarded by: whole profiles, or their facts one by one (much quicker)."),
@@ -76,7 +76,7 @@ def train_profile(
     settings = load_settings(home=home)
     opened = ReleaseStore(settings.home).open(release)
     folder = out or settings.home / "profile-writers" / f"{opened.id}-{seed}"
-    rate = learning_rate or (1e-3 if policy == "tiny" else 1e-5)
+    rate = learning_rate or (1.5e-3 if policy == "tiny" else 1e-5)
     if (folder / "record.json").exists():
         raise Failed(f"{folder} holds a finished writer; choose another folder (--out) or delete it")
     if users < 9:

@@ -47,7 +47,7 @@ class WarmConfig(BaseModel):
     """Of AdamW, falling to nothing on a cosine."""
     batch: PositiveInt = 64
     """Profiles a step."""
-    smoothing: float = Field(default=0.15, ge=0, lt=1)
+    smoothing: float = Field(default=0.3, ge=0, lt=1)
     """Share of the target given to the other allowed steps: a policy that is sure of one profile explores nothing."""
 
 
@@ -56,19 +56,19 @@ class GrpoConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    steps: PositiveInt = 300
+    steps: PositiveInt = 150
     """Batches of users."""
-    users: int = Field(default=12, ge=2)
+    users: int = Field(default=32, ge=2)
     """Users a batch; the others of a batch give the negatives."""
     group: int = Field(default=8, ge=2)
     """Profiles sampled of each user (G)."""
     updates: PositiveInt = 2
     """Optimiser steps a batch; from the second on the ratio differs from 1 and is clipped."""
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 1.5e-3
     """Of AdamW; up over the first 20 batches, then constant."""
     clip: float = Field(default=0.2, gt=0, lt=1)
     """Bound on the ratio to the policy that sampled (epsilon)."""
-    kl_weight: float = Field(default=0.02, ge=0)
+    kl_weight: float = Field(default=0.01, ge=0)
     """Weight of the divergence from the warm start (beta)."""
     by_spread: bool = True
     """Divide advantages by the spread of their group."""
@@ -93,7 +93,7 @@ class DataConfig(BaseModel):
 
     held_out: PositiveInt = 300
     """So many users are kept for measuring; at most half of those there are."""
-    cuts: PositiveInt = 6
+    cuts: PositiveInt = 4
     """Places at which a training user's visible history is cut into what is known and what comes next."""
     shortest: PositiveInt = 3
     """A cut leaves at least so many interactions before it."""
@@ -116,7 +116,7 @@ class TrainProfileConfig(BaseModel):
     """How it starts."""
     grpo: GrpoConfig = Field(default_factory=GrpoConfig)
     """How it goes on."""
-    bump: BumpConfig = Field(default_factory=lambda: BumpConfig(draws=4, shuffles=1))
+    bump: BumpConfig = Field(default_factory=lambda: BumpConfig(draws=8, shuffles=1))
     """The reward: foreign items and profiles (K), budget, weights. Its seed isn't used: each batch has its own."""
     judge: Literal["pieces", "whole"] = "pieces"
     """What training is rewarded by (:mod:`recsys_core.rewards.policy.pieces`); measured is always by the whole text."""

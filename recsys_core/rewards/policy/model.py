@@ -33,18 +33,30 @@ class Facts(NamedTuple):
     figures: Tensor
 
 
+class Seen(NamedTuple):
+    """What a block attends to.
+
+    Attributes:
+        keys: float32[B, heads, C, d / heads].
+        values: likewise.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
 class Read(NamedTuple):
     """What the policy keeps of a batch's facts.
 
     Attributes:
         inputs: float32[B, S, d], what stands for each slot when a step names it.
-        layers: float32[B, S, d] before each block, for steps to attend to.
+        seen: keys and values of the slots in each block, for steps to attend to.
         keys: float32[B, S, d], what the pointer compares with.
         real: bool[B, S].
     """
 
     inputs: Tensor
-    layers: list[Tensor]
+    seen: list[Seen]
     keys: Tensor
     real: Tensor
 
@@ -82,13 +94,13 @@ class ProfilePolicy(nn.Module):
         inputs = self.group(facts.groups % self.group.num_embeddings)
         inputs = inputs + self.word(facts.words) + self.figures(facts.figures)
         real = facts.groups >= 0
-        hidden, layers = inputs, []
+        hidden, seen = inputs, []
         # a history without facts attends to padding, which it shares with nobody
         sees = (real | ~real.any(1, keepdim=True))[:, None, None, :]
-        for block in self.blocks:
-            layers.append(hidden)
-            hidden = block(hidden, hidden, sees)
-        return Read(inputs, layers, self.key(self.norm(hidden)), real)
+        for block in self._each():
+            seen.append(block.seen(hidden))
+            hidden = block(hidden, [seen[-1]], sees)
+        return Read(inputs, seen, self.key(self.norm(hidden)), real)
 
     def steps(self, read: Read, actions: Tensor) -> Tensor:
         """Logits of what comes after the beginning and after each action.
@@ -102,19 +114,54 @@ class ProfilePolicy(nn.Module):
         """
         rows, count = actions.shape
         begin = self.fixed.weight[-1].expand(rows, 1, -1)
+        hidden = torch.cat([begin, self._inputs(read, actions)], 1) + self.place.weight[: count + 1]
+        causal = torch.ones(count + 1, count + 1, dtype=torch.bool, device=actions.device).tril()
+        sees = torch.cat([_to_slots(read, count + 1), causal.expand(rows, 1, -1, -1)], dim=3)
+        for block, slots in zip(self._each(), read.seen, strict=True):
+            hidden = block(hidden, [slots, block.seen(hidden)], sees)
+        return self._logits(read, hidden)
+
+    def following(self, read: Read, last: Tensor | None, before: list[Seen]) -> tuple[Tensor, list[Seen]]:
+        """Logits of the next step alone, from what the steps before left behind: what :meth:`steps` gives last.
+
+        Args:
+            read: of the same rows.
+            last: int64[B], the newest action; None at the beginning.
+            before: what the call before returned; empty at the beginning.
+
+        Returns:
+            float32[B, 1 + P + S], and what the next call needs.
+        """
+        count = before[0].keys.shape[2] if before else 0
+        if last is None:
+            inputs = self.fixed.weight[-1].expand(len(read.real), 1, -1)
+        else:
+            inputs = self._inputs(read, last[:, None])
+        hidden = inputs + self.place.weight[count]
+        sees = torch.cat([_to_slots(read, 1), torch.ones(len(read.real), 1, 1, count + 1, dtype=torch.bool)], dim=3)
+        after = []
+        for n, (block, slots) in enumerate(zip(self._each(), read.seen, strict=True)):
+            own = block.seen(hidden)
+            after.append(Seen(*(torch.cat(pair, 2) for pair in zip(before[n], own, strict=True))) if before else own)
+            hidden = block(hidden, [slots, after[-1]], sees)
+        return self._logits(read, hidden)[:, -1], after
+
+    def _each(self) -> list[_Block]:
+        return [block for block in self.blocks if isinstance(block, _Block)]
+
+    def _inputs(self, read: Read, actions: Tensor) -> Tensor:
         slot = (actions - 1 - self.phrases).clamp(min=0)
         named = read.inputs.gather(1, slot[..., None].expand(-1, -1, read.inputs.shape[2]))
-        chosen = torch.where((actions > self.phrases)[..., None], named, self.fixed(actions.clamp(max=self.phrases)))
-        hidden = torch.cat([begin, chosen], 1) + self.place.weight[: count + 1]
-        causal = torch.ones(count + 1, count + 1, dtype=torch.bool, device=actions.device).tril()
-        sees = torch.cat(
-            [read.real[:, None, None, :].expand(-1, 1, count + 1, -1), causal.expand(rows, 1, -1, -1)], dim=3
-        )
-        for block, layer in zip(self.blocks, read.layers, strict=True):
-            hidden = block(hidden, torch.cat([layer, hidden], 1), sees)
+        return torch.where((actions > self.phrases)[..., None], named, self.fixed(actions.clamp(max=self.phrases)))
+
+    def _logits(self, read: Read, hidden: Tensor) -> Tensor:
         state = self.norm(hidden)
         pointed = self.query(state) @ read.keys.transpose(1, 2) / math.sqrt(self.config.width)
         return torch.cat([self.output(state), pointed], dim=2)
+
+
+def _to_slots(read: Read, count: int) -> Tensor:
+    return read.real[:, None, None, :].expand(-1, 1, count, -1)
 
 
 class _Block(nn.Module):
@@ -127,14 +174,19 @@ class _Block(nn.Module):
         self.q, self.kv, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, hidden: Tensor, context: Tensor, sees: Tensor) -> Tensor:
-        """States [B, T, d], context [B, C, d], sees bool[B, 1, T or 1, C] -> [B, T, d]."""
-        q = self._split(self.q(self.before(hidden)))
+    def seen(self, context: Tensor) -> Seen:
+        """[B, C, d] as keys and values."""
         keys, values = self.kv(self.before(context)).chunk(2, dim=-1)
-        added = functional.scaled_dot_product_attention(q, self._split(keys), self._split(values), attn_mask=sees)
+        return Seen(self._split(keys), self._split(values))
+
+    def forward(self, hidden: Tensor, context: list[Seen], sees: Tensor) -> Tensor:
+        """States [B, T, d], contexts of C places together, sees bool[B, 1, T or 1, C] -> [B, T, d]."""
+        q = self._split(self.q(self.before(hidden)))
+        keys, values = (torch.cat(parts, 2) for parts in zip(*context, strict=True))
+        added = functional.scaled_dot_product_attention(q, keys, values, attn_mask=sees)
         hidden = hidden + self.out(added.transpose(1, 2).flatten(2))
-        added = self.narrow(functional.gelu(self.wide(self.between(hidden))))
-        return torch.add(hidden, added)
+        more = self.narrow(functional.gelu(self.wide(self.between(hidden))))
+        return torch.add(hidden, more)
 
     def _split(self, x: Tensor) -> Tensor:
         rows, count, width = x.shape

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys_core.rewards.policy.grammar import END, Grammar, Writing, replay
-from recsys_core.rewards.policy.model import Facts, ProfilePolicy
+from recsys_core.rewards.policy.model import Facts, ProfilePolicy, Seen
 from recsys_core.rewards.policy.slots import Sheet
 
 
@@ -54,12 +54,13 @@ def sample(
     writing = Writing(grammar, sheet.groups, sheet.twins, policy.config.longest)
     actions = torch.zeros(len(sheet.groups), 0, dtype=torch.int64)
     masks, real = [], []
+    before: list[Seen] = []
     while not writing.done.all():
         allowed = writing.allowed()
         masks.append(allowed)
         real.append(~writing.done)
-        logits = policy.steps(read, actions)[:, -1] / temperature
-        logits = logits.masked_fill(~torch.from_numpy(allowed), -torch.inf)
+        logits, before = policy.following(read, actions[:, -1] if actions.shape[1] else None, before)
+        logits = (logits / temperature).masked_fill(~torch.from_numpy(allowed), -torch.inf)
         if generator is None:
             chosen = logits.argmax(1)
         else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recsys_core.rewards.policy.config import PolicyConfig
 from recsys_core.rewards.policy.grammar import END, Grammar, Phrase, replay
-from recsys_core.rewards.policy.sampling import chosen_log_probabilities, given, sample
+from recsys_core.rewards.policy.sampling import chosen_log_probabilities, given, sample, tensors
 from recsys_core.rewards.policy.slots import FIGURES, Slot, Words, plan_of, sheet
 from recsys_core.rewards.policy.writer import TrainedWriter
 
@@ -79,6 +79,18 @@ def test_whatever_a_policy_samples_can_be_read_and_says_nothing_twice(seed, long
     found = chosen_log_probabilities(mine.policy, part, plans)
     assert torch.isfinite(found).all()
     assert (found[~torch.from_numpy(plans.real)] == 0).all()
+
+
+def test_one_step_after_another_gives_what_all_at_once_give():
+    mine = writer(seed=3)
+    part = sheet([SLOTS, SLOTS[:2]], GRAMMAR, mine.words, 10)
+    actions = torch.tensor([[1, 5, 2, 8], [1, 6, 5, 0]])
+    read = mine.policy.read(tensors(part))
+    every = mine.policy.steps(read, actions)
+    before: list = []
+    for n in range(5):
+        found, before = mine.policy.following(read, actions[:, n - 1] if n else None, before)
+        assert torch.allclose(found, every[:, n], atol=1e-5)
 
 
 def test_the_order_of_facts_does_not_matter_to_the_policy():

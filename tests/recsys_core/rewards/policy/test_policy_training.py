@@ -28,7 +28,7 @@ from tests.recsys_core.rewards.policy.words_judge import WordsJudge
 CONFIG = TrainProfileConfig(
     policy=PolicyConfig(width=32, layers=1, heads=2, slots=32, longest=24),
     data=DataConfig(held_out=40, cuts=3, targets=3, held_out_draws=6),
-    warm=WarmConfig(epochs=6, batch=32),
+    warm=WarmConfig(epochs=6, batch=32, smoothing=0.15),
     grpo=GrpoConfig(steps=16, users=10, group=8, learning_rate=5e-3, evaluate_every=16, save_every=4),
     bump=BumpConfig(draws=4, shuffles=1),
 )
