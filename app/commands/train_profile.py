@@ -134,11 +134,11 @@ def _run(release: Any, folder: Path, config: TrainProfileConfig, bar: Bar) -> Re
     whole = EmbeddingJudge(TextEncoder())
     judge: Judge = whole if config.judge == "whole" else PiecesJudge(whole, grammar_of(data))
 
-    def reward_of(judge: Judge) -> ProfileReward:
-        grpo, titles = config.grpo, config.policy.titles
-        return ProfileReward(judge, data.guard, config.bump, title_penalty=grpo.title_penalty, titles=titles)
-
-    trained_by, measured_by = reward_of(judge), reward_of(whole)
+    trained_by = ProfileReward(
+        judge, data.guard, config.bump, title_penalty=config.grpo.title_penalty, titles=config.policy.titles
+    )
+    # the plain reward, so that rules, which name titles, can be compared with; copies are counted apart
+    measured_by = ProfileReward(whole, data.guard, config.bump, title_penalty=0.0)
     outcome = train_profiles(data, trained_by, config, folder / CHECKPOINTS, bar, measured_by=measured_by)
     bar("measuring", 0, 0)
     summary = summarise(outcome, data, measured_by, config, None if judge is whole else trained_by)

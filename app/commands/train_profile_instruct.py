@@ -51,6 +51,8 @@ def train_instruct(release: Any, folder: Path, config: TrainProfileConfig, model
         data.guard.check_facts(case.visible, case.slots)
     penalty = config.grpo.title_penalty
     reward = ProfileReward(EmbeddingJudge(), data.guard, config.bump, title_penalty=penalty, titles=TITLES)
+    # the plain reward, so that rules can be compared with; copies are counted apart
+    plain = ProfileReward(reward.judge, data.guard, config.bump, title_penalty=0.0)
     recipe = InstructConfig(
         model=model,
         steps=config.grpo.steps,
@@ -81,7 +83,7 @@ def train_instruct(release: Any, folder: Path, config: TrainProfileConfig, model
     texts = {"start": trainer.write(asked)}
     trainer.train()
     texts |= {"end": trainer.write(asked), "rule": [case.rule for case in data.held_out]}
-    found = {name: measure_texts(written, data, reward, config) for name, written in texts.items()}
+    found = {name: measure_texts(written, data, plain, config) for name, written in texts.items()}
     figures = figures_of(found, texts, data, config)
     trainer.save(folder)
     context = make_context(seed=config.seed, release=release.id)

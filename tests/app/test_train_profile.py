@@ -27,6 +27,8 @@ def test_a_writer_is_trained_recorded_and_found_again(tiny_home: Path, tmp_path:
     assert figures["reward_gain"] == pytest.approx(figures["reward_end"] - figures["reward_start"])
     assert figures["reward_gain.lo"] <= figures["reward_gain"] <= figures["reward_gain.hi"]
     assert {"forward_start", "backward_end", "reward_rule", "judges_agree", "copied_titles", "leaks"} <= set(figures)
+    # rules name titles: they are compared by the plain reward
+    assert figures["reward_rule"] == pytest.approx(figures["forward_rule"] + figures["backward_rule"])
     assert figures["tokens_max_end"] <= 120
     assert [record["step"] for record in report["detail"]["curve"]] == [0, 1, 2]
     writer = TrainedWriter.load(folder)

@@ -99,7 +99,9 @@ class Guard:
             text: the profile.
             facts: names that the policy was given.
         """
-        return next(iter(self._named(text, visible.targets, facts)), None)
+        # "Toy Story 2" of the history isn't "Toy Story", which is to be predicted
+        seen = (self._catalogue.titles[item] for item in visible.items)
+        return next(iter(self._named(text, visible.targets, [*facts, *seen])), None)
 
     def copied(self, visible: Visible, text: str, facts: Iterable[str]) -> list[str]:
         """Titles of visible items that a profile gives word for word, each once."""

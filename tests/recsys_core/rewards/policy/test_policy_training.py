@@ -196,6 +196,10 @@ def test_a_title_that_is_also_a_fact_is_no_leak(data):
     assert data.guard.leaked(case.visible, f"Comes back to {title}.", [title]) is None
     assert data.guard.leaked(case.visible, f"Comes back to {title}. Liked {title} 2.", [f"{title} 2", "other"]) == title
     assert data.guard.leaked(case.visible, f"Not{title.lower()}s.", []) is None
+    longer = next(i for i in range(120) if data.guard.title(i) == f"{data.guard.title(0)} 2")
+    part = case.visible._replace(items=frozenset({longer}), targets=(0,))
+    assert data.guard.leaked(part, f"Liked {data.guard.title(longer)}.", []) is None
+    assert data.guard.leaked(part, f"Liked {data.guard.title(0)}.", []) == data.guard.title(0)
 
 
 def test_measuring_does_not_depend_on_the_order_of_calls(data, trained):
