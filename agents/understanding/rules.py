@@ -15,6 +15,7 @@ from agents.understanding.moods import Mood
 from agents.understanding.names import LIKE, LOVED, TitleReader
 from agents.understanding.negation import is_negative, negative_spans
 from agents.understanding.numbers import read_numbers
+from agents.understanding.other_scripts import kinds_in_english
 from agents.understanding.people import PeopleReader
 from agents.understanding.references import Pointed, read_pointers
 from agents.understanding.relative import read_relative
@@ -27,6 +28,7 @@ from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
 from agents.understanding.topics import field_words, only_narrows, task_of, topic_words
 from agents.understanding.vocabulary import Hit, Vocabulary, phrase_for, wishes
 from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.generator.protocol import Task
 from tools.titles import TitleIndex, plain
 
 _COMPARATIVE = re.compile(
@@ -71,8 +73,11 @@ class RuleUnderstanding:
             scene: what it was said into.
         """
         message, language = in_english(message, lambda words: plain(words) in self.title_forms)
-        intent = self._understood(spelled_out(message), scene)
         note = f"I read that as {language}, word by word; in English I understand more."
+        if not language:
+            message, language = kinds_in_english(message)
+            note = f"In {language} I read kinds only, no other words; in English I understand more."
+        intent = self._understood(spelled_out(message), scene)
         if language and (scene.previous is None or scene.previous.language != language):
             intent.notes.append(note)
         intent.language = language
@@ -249,6 +254,8 @@ class RuleUnderstanding:
         read_relaxed(utterance, negative, scene, intent, self.vocabulary, self.roles, self._field_words)
         intent.dropped = list(dict.fromkeys([*intent.dropped, *acts.dropped_fields(utterance, self._field_words)]))
         children = self._for_children(utterance, negative)
+        # an idiom before the vocabulary: its "comfort" is no mood
+        beyond = utterance.pop(acts.BEYOND) is not None
         # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
         compared, notes, compares = read_relative(utterance, scene, intent.anchors, self.catalogue, self.roles)
@@ -258,7 +265,7 @@ class RuleUnderstanding:
         people += self.people.leftover(utterance, negative)
         self._misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"
-        intent.task, task_words = acts.read_task(utterance)
+        intent.task, task_words = (Task.discover, "") if beyond else acts.read_task(utterance)
         counted = acts.COUNTED_MORE.search(utterance.low) is not None
         intent.more = utterance.pop(acts.MORE) is not None or counted
         intent.wishes = [

@@ -337,3 +337,24 @@ def test_words_no_rule_knows_are_left_for_a_second_reading(rules: RuleUnderstand
     assert "submarines" in intent.residue
     assert "submarines" in intent.words
     assert "penguins" not in intent.words
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["something outside my comfort zone", "push me out of my comfort zone", "far beyond my usual stuff please"],
+)
+def test_an_idiom_is_not_read_by_its_words(rules: RuleUnderstanding, message: str) -> None:
+    intent = rules.understand(message, Scene())
+    assert (intent.task, intent.mood, told(intent)) == (Task.discover, "", set())
+
+
+def test_another_form_of_a_word_is_no_slip_of_the_pen(rules: RuleUnderstanding) -> None:
+    intent = rules.understand("obscure dramas my colleague talks about", Scene())
+    assert (intent.mood, told(intent)) == ("", {"+genre:Drama"})
+    assert rules.understand("dramas nobody talks about", Scene()).task is Task.long_tail
+
+
+def test_a_kind_in_another_script_is_read_and_the_rest_said_to_be_lost(rules: RuleUnderstanding) -> None:
+    intent = rules.understand("فيلم كوميدي من فضلك", Scene())
+    assert told(intent) == {"+genre:Comedy"}
+    assert any("In Arabic I read kinds only" in note for note in intent.notes)
