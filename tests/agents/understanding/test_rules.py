@@ -358,3 +358,16 @@ def test_a_kind_in_another_script_is_read_and_the_rest_said_to_be_lost(rules: Ru
     intent = rules.understand("فيلم كوميدي من فضلك", Scene())
     assert told(intent) == {"+genre:Comedy"}
     assert any("In Arabic I read kinds only" in note for note in intent.notes)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("with Bill Murray and Steve Buscemi", {"+cast:Bill Murray", "+cast:Steve Buscemi"}),
+        ("with Bill Murray or Steve Buscemi", {"+cast:Bill Murray|Steve Buscemi"}),
+        ("without Bill Murray and Steve Buscemi", {"-cast:Bill Murray|Steve Buscemi"}),
+        ("by Alfred Hitchcock and Billy Wilder", {"+director:Alfred Hitchcock|Billy Wilder"}),
+    ],
+)
+def test_who_plays_together_and_who_made_either(rules: RuleUnderstanding, message: str, expected: set[str]) -> None:
+    assert told(rules.understand(message, Scene())) == expected
