@@ -128,7 +128,8 @@ class PeopleReader:
         for count in range(len(words), 0, -1):
             end = start + words[count - 1].end()
             text = utterance.low[start:end].rstrip(".,'")
-            if "\x1f" in utterance.view[start:end] or re.search(r"[,;!?]", text):
+            # "Bill Murray or" is Bill Murray, not a misspelt longer name
+            if "\x1f" in utterance.view[start:end] or re.search(r"[,;!?]|\b(?:or|and)$", text):
                 continue
             found = self._lookup(text, fields, fuzzy=count <= 3 and len(text) >= 6)
             if found:
