@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 
-from agents.intent import Act, Intent, OfferKind, Wish
+from agents.intent import Act, Intent, OfferKind
 from agents.understanding import acts
 from agents.understanding.comparing import read_comparison
 from agents.understanding.languages import in_english
 from agents.understanding.lasting import read_lasting
-from agents.understanding.lexicon import FILLER
 from agents.understanding.mixed import combined, split_question
-from agents.understanding.moods import Mood
 from agents.understanding.names import LIKE, LOVED, TitleReader
 from agents.understanding.negation import is_negative, negative_spans
 from agents.understanding.numbers import read_numbers
@@ -24,9 +22,10 @@ from agents.understanding.replies import read_reply
 from agents.understanding.roles import Roles
 from agents.understanding.scene import Scene
 from agents.understanding.spelled import spelled_out
-from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
+from agents.understanding.text import Span, Utterance
 from agents.understanding.topics import field_words, only_narrows, task_of, topic_words
-from agents.understanding.vocabulary import Hit, Vocabulary, phrase_for, wishes
+from agents.understanding.vocabulary import Vocabulary, wishes
+from agents.understanding.wish_words import WishWords, content
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.generator.protocol import Task
 from tools.titles import TitleIndex, plain
@@ -35,12 +34,6 @@ _COMPARATIVE = re.compile(
     r"\b(?:more|less|(?!(?:sold|prem|barr|glac|carr|front|cash|p|t)ier)\w{2,}ier|newer|older|shorter|longer|darker|lighter|smarter|"
     r"deeper|calmer|faster|slower|cheaper|later|earlier|weirder|stranger|softer|harder|bigger|smaller|better|tenser|sadder|"
     r"quieter|gentler|louder|milder)\b(?! than\b)"
-)
-_CHILD_AGE = re.compile(
-    r"\b(?:for )?(?:my |a |our |the )?(?:\w+ )?(?P<n>\d{1,2}|"
-    + "|".join(list(NUMBER_WORDS)[1:])
-    + r")[\s-]*(?:and \w+ )?"
-    r"(?:years?|yrs?|yo)[\s-]*(?:olds?)?\b(?<!years)(?<!year)"
 )
 _COMPLAINT = re.compile(
     r"\b(?:is|are|was|looks?|seems?|sounds?|feels?) (?:a (?:bit|little) |way |far |much |just )?(?:too|so)\b"
@@ -63,6 +56,7 @@ class RuleUnderstanding:
         self._titles = TitleReader(catalogue, titles, self.vocabulary)
         self.people = PeopleReader(catalogue, self.roles, self.vocabulary)
         self._field_words = field_words(self.roles)
+        self._words = WishWords(self.vocabulary, self.roles)
         self.title_forms = titles.forms
 
     def understand(self, message: str, scene: Scene) -> Intent:
@@ -121,19 +115,19 @@ class RuleUnderstanding:
             return Intent(act=Act.help)
         undo = utterance.pop(acts.UNDO)
         intent.back = acts.steps_back(undo) if undo else 0
-        if undo and not _content(utterance):
+        if undo and not content(utterance):
             return Intent(act=Act.undo, back=intent.back)
         if utterance.pop(acts.SWITCH):
             intent.fresh = True
         if list(utterance.pop_all(acts.RESET)):
             intent.fresh = True
-            if not _content(utterance):
+            if not content(utterance):
                 return Intent(act=Act.reset)
         hello = utterance.pop(acts.HELLO)
         before = utterance.view
         thanked = bool(list(utterance.pop_all(acts.THANKS)))
         if (
-            not _content(utterance)
+            not content(utterance)
             and (hello or thanked)
             and not re.search(r"\b(?:more|what|which|something)\b", before)
         ):
@@ -228,7 +222,7 @@ class RuleUnderstanding:
         """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""
         if is_negative(negative, pointed.start) or _COMPLAINT.search(utterance.low):
             intent.barred = list(dict.fromkeys([*intent.barred, *pointed.items]))
-        elif "?" in utterance.low or _QUESTION.search(utterance.low) or not _content(utterance):
+        elif "?" in utterance.low or _QUESTION.search(utterance.low) or not content(utterance):
             intent.act = Act.about
             intent.items = pointed.items
         else:
@@ -253,17 +247,17 @@ class RuleUnderstanding:
         """Everything that is asked for or ruled out; True when the message compares with the slate."""
         read_relaxed(utterance, negative, scene, intent, self.vocabulary, self.roles, self._field_words)
         intent.dropped = list(dict.fromkeys([*intent.dropped, *acts.dropped_fields(utterance, self._field_words)]))
-        children = self._for_children(utterance, negative)
+        children = self._words.for_children(utterance, negative)
         # an idiom before the vocabulary: its "comfort" is no mood
         beyond = utterance.pop(acts.BEYOND) is not None
         # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
         compared, notes, compares = read_relative(utterance, scene, intent.anchors, self.catalogue, self.roles)
-        in_language = self._languages(utterance, negative)
+        in_language = self._words.languages(utterance, negative)
         people, unknown = self.people.read(utterance, negative)
         hits, moods = self.vocabulary.find(utterance)
         people += self.people.leftover(utterance, negative)
-        self._misspelt(utterance, hits, moods, intent)
+        self._words.misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"
         intent.task, task_words = (Task.discover, "") if beyond else acts.read_task(utterance)
         counted = acts.COUNTED_MORE.search(utterance.low) is not None
@@ -276,97 +270,16 @@ class RuleUnderstanding:
             *wishes(hits, utterance, negative, self.roles),
             *people,
         ]
-        leaning, words = self._moods(moods, utterance, negative, intent)
+        leaning, words = self._words.moods(moods, utterance, negative, intent)
         intent.wishes += leaning
         intent.notes += notes
         intent.unlinked += unknown
-        positive = [word for word, span in _content(utterance) if not is_negative(negative, span.start)]
+        positive = [word for word, span in content(utterance) if not is_negative(negative, span.start)]
         intent.residue = list(
-            dict.fromkeys(positive + [w for w, s in _content(utterance) if is_negative(negative, s.start)])
+            dict.fromkeys(positive + [w for w, s in content(utterance) if is_negative(negative, s.start)])
         )
         intent.words = " ".join(dict.fromkeys([*words, *positive, *([task_words] if task_words else [])]))
         return compares
-
-    def _languages(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        field = self.roles.language
-        if field is None:
-            return []
-        found = []
-        names = "|".join(re.escape(v) for v in sorted(self.vocabulary.values.get(field, {}), key=len, reverse=True))
-        pattern = re.compile(
-            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b|"
-            rf"\bnon[\s-]+(?P<c>{names})\b"
-        )
-        for match in utterance.pop_all(pattern) if names else ():
-            value = self.vocabulary.values[field][plain(match["a"] or match["b"] or match["c"])]
-            ruled_out = is_negative(negative, match.start())
-            found.append(
-                Wish(
-                    field=field,
-                    values=[value],
-                    negative=ruled_out,
-                    words=phrase_for(field, "", ruled_out, self.roles, [value]),
-                )
-            )
-        return found
-
-    def _misspelt(self, utterance: Utterance, hits: list[Hit], moods: list[tuple[Span, Mood]], intent: Intent) -> None:
-        """Read a word that is a slip of the pen away from one of the vocabulary as that word, and say so."""
-        for word, span in _content(utterance):
-            meant = self.vocabulary.misspelt(word)
-            if meant is None:
-                continue
-            # a capital inside a sentence is a name, and of names the vocabulary knows places only
-            places = {m.field for m in self.vocabulary.lookup(meant)} & {self.roles.country, self.roles.language}
-            if span.start > 0 and utterance.raw[span.start].isupper() and not places:
-                continue
-            utterance.take(span.start, span.end)
-            mood = self.vocabulary.mood(meant)
-            hits += [Hit(span, meaning) for meaning in self.vocabulary.lookup(meant)[:1]]
-            if mood is not None and not self.vocabulary.lookup(meant):
-                moods.append((span, mood))
-            intent.notes.append(f"I read {_quoted(word)} as {_quoted(meant)}.")
-        hits.sort(key=lambda hit: hit.span.start)
-
-    def _for_children(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        """Take "for my six-year-old": the catalogue's value for children, where it has one."""
-        found = []
-        for match in utterance.pop_all(_CHILD_AGE):
-            meanings = self.vocabulary.lookup("for kids")
-            if to_number(match["n"]) <= 12 and meanings and not is_negative(negative, match.start()):
-                values = list(meanings[0].values)
-                words = phrase_for(meanings[0].field, "", False, self.roles, values)
-                found.append(Wish(field=meanings[0].field, values=values, words=words))
-        return found
-
-    def _moods(
-        self, moods: list[tuple[Span, Mood]], utterance: Utterance, negative: list[Span], intent: Intent
-    ) -> tuple[list[Wish], list[str]]:
-        found: list[Wish] = []
-        words: list[str] = []
-        for span, mood in moods:
-            # "less dark" is a mood of its own; "less violent" rules out
-            own = utterance.low[span.start : span.end].startswith("less ")
-            turned = is_negative(negative, span.start) and not own
-            names, hard = (mood.ruled_out, True) if turned else (mood.values, False)
-            if turned and not mood.ruled_out:
-                names, hard = mood.instead, False
-            elif not turned:
-                words.append(mood.words)
-                intent.mood = intent.mood or ("" if mood.topic else mood.words)
-            picked = self._pick_genres(names)
-            if picked is not None:
-                field, values = picked
-                said = f"nothing {mood.words}" if turned else mood.words
-                found.append(Wish(field=field, values=values, negative=turned and hard, hard=hard, words=said))
-        return found, words
-
-    def _pick_genres(self, names: tuple[str, ...]) -> tuple[str, list[str]] | None:
-        fields = [*self.roles.genres, *(f for f in self.vocabulary.values if f not in self.roles.genres)]
-        for field in fields:
-            if values := self.vocabulary.pick(field, names):
-                return field, list(values)
-        return None
 
     def _close(self, utterance: Utterance, scene: Scene, intent: Intent, *, compares: bool) -> None:
         """Decide between a new request and a change to the running one."""
@@ -417,13 +330,3 @@ def _answers(text: str, scene: Scene) -> bool:
     """Whether a short message answers the question that the last answer ended with, and so goes on with its request."""
     asked = scene.previous is not None and any(o.kind is OfferKind.choice for o in scene.previous.offers)
     return asked and len(text.split()) <= 8
-
-
-def _quoted(text: str) -> str:
-    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
-
-
-def _content(utterance: Utterance) -> list[tuple[str, Span]]:
-    return [
-        (word, span) for word, span in utterance.words() if word not in FILLER and not word.isdigit() and len(word) > 1
-    ]
