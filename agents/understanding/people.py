@@ -27,6 +27,11 @@ _NAME_NOUN = re.compile(
 )
 
 
+_BOTH_SIDES = re.compile(
+    r"\b(?:neither |either |both )?(?:in front of|before) (?:the camera )?(?:n?or|and) behind the camera\b|"
+    r"\bon (?:both|either) sides? of the camera\b"
+)
+
 _WELL_KNOWN = 3
 """Who made so many items is meant by the last name alone."""
 
@@ -231,6 +236,19 @@ class PeopleReader:
 
     def _is_name(self, word: str) -> bool:
         return word not in FILLER and not self._vocabulary.knows(word)
+
+    def other_side(self, utterance: Utterance, wishes: list[Wish]) -> list[Wish]:
+        """The same people on the camera's other side, for "neither in front of nor behind the camera"."""
+        if utterance.pop(_BOTH_SIDES) is None:
+            return []
+        more = []
+        for wish in wishes:
+            others = self._roles.performers if wish.field in self._roles.makers else self._roles.makers
+            for field in others:
+                names = [self._full[key][field] for v in wish.values if field in self._full.get(key := plain(v), {})]
+                if names:
+                    more.append(self._wish(field, names, wish.negative))
+        return more
 
     def leftover(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
         """Makers whose last name stands in front of a kind ("a Hitchcock thriller"), once the kinds have been read."""

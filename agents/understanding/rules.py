@@ -10,7 +10,7 @@ from agents.understanding.comparing import read_comparison
 from agents.understanding.languages import in_english
 from agents.understanding.lasting import read_lasting
 from agents.understanding.mixed import combined, split_question
-from agents.understanding.names import LIKE, LOVED, TitleReader
+from agents.understanding.names import HATED, LIKE, LOVED, TitleReader
 from agents.understanding.negation import is_negative, negative_spans
 from agents.understanding.numbers import read_numbers
 from agents.understanding.other_scripts import kinds_in_english
@@ -151,6 +151,8 @@ class RuleUnderstanding:
         self._read_opinions(utterance, scene, negative, intent)
         if intent.act is not Act.recommend:
             return
+        # of cards it was read above; any other title can be hated too
+        intent.disliked += self._titles.after(utterance, HATED, sure=True).items
         for cue, sure in ((LIKE, False), (LOVED, True)):
             linked = self._titles.after(utterance, cue, sure=sure, negative=negative)
             intent.anchors += linked.items
@@ -195,7 +197,7 @@ class RuleUnderstanding:
         named = self._titles.mentioned(utterance, [card.item_id for card in scene.slate]) if pointing else []
         pointed = (
             read_pointers(utterance, scene, pronouns=pointing and not named, bare_numbers=seen or liked or disliked)
-            if scene.slate
+            if scene.slate or (pointing and (scene.focus or scene.compared))
             else Pointed()
         )
         if negative and not pointing:
@@ -255,6 +257,7 @@ class RuleUnderstanding:
         compared, notes, compares = read_relative(utterance, scene, intent.anchors, self.catalogue, self.roles)
         in_language = self._words.languages(utterance, negative)
         people, unknown = self.people.read(utterance, negative)
+        people += self.people.other_side(utterance, people)
         hits, moods = self.vocabulary.find(utterance)
         people += self.people.leftover(utterance, negative)
         self._words.misspelt(utterance, hits, moods, intent)

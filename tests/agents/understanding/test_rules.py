@@ -371,3 +371,41 @@ def test_a_kind_in_another_script_is_read_and_the_rest_said_to_be_lost(rules: Ru
 )
 def test_who_plays_together_and_who_made_either(rules: RuleUnderstanding, message: str, expected: set[str]) -> None:
     assert told(rules.understand(message, Scene())) == expected
+
+
+def test_several_titles_are_examples_whatever_their_words_mean(rules: RuleUnderstanding) -> None:
+    intent = rules.understand("I love Alien and Fargo", Scene())
+    assert (set(intent.anchors), intent.lasting, told(intent)) == ({"12", "1"}, [], set())
+
+
+def test_a_title_that_is_hated_without_being_on_the_table(rules: RuleUnderstanding) -> None:
+    for message in ("I hated Alien", "I don't like Alien", "I can't stand Alien"):
+        assert rules.understand(message, Scene()).disliked == ["12"], message
+
+
+def test_an_unknown_title_behind_sci_fi_is_said(rules: RuleUnderstanding) -> None:
+    assert rules.understand("sci-fi like Interstellar", Scene()).unlinked == ["Interstellar"]
+
+
+def test_those_after_a_comparison_are_the_two(rules: RuleUnderstanding) -> None:
+    scene = Scene(previous=Intent(act=Act.compare, items=["12", "1"]))
+    assert rules.understand("four scary films like those", scene).anchors == ["12", "1"]
+
+
+def test_more_like_what_was_asked_about_without_a_list(rules: RuleUnderstanding) -> None:
+    assert rules.understand("more like that one, but shorter", Scene(focus="1")).anchors == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("from the last century, but the second half of it", {"+year:1950.0..1999.0"}),
+        ("the first half of the 20th century", {"+year:1900.0..1949.0"}),
+        ("from the second half of the eighties", {"+year:1985.0..1989.0"}),
+        ("no Alfred Hitchcock, neither in front of nor behind the camera", {"-director:Alfred Hitchcock"}),
+    ],
+)
+def test_halves_of_a_time_and_both_sides_of_the_camera(
+    rules: RuleUnderstanding, message: str, expected: set[str]
+) -> None:
+    assert told(rules.understand(message, Scene())) == expected
