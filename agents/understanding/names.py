@@ -28,7 +28,7 @@ LOVED = re.compile(
 HATED = re.compile(
     r"\b(?:i|we)\s+(?:really |just |absolutely |also |simply )*(?:hated?|disliked?|loathed?|despised?|"
     r"(?:do ?n['o]t|did ?n['o]t|do not|did not|never)(?: really| much)? (?:like|enjoy|care for)d?|"
-    r"(?:can ?n['o]?t|could ?n['o]t|cannot) stand)\s+(?=\S)"
+    r"(?:can'?t|cannot|could ?n[o']t) stand)\s+(?=\S)"
 )
 _NOT_LIKE = re.compile(
     # whole words: the "fi" of "sci-fi like Alien" is no "i"
