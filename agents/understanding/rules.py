@@ -200,6 +200,8 @@ class RuleUnderstanding:
             if scene.slate or (pointing and (scene.focus or scene.compared))
             else Pointed()
         )
+        if like_it and not (scene.slate or scene.focus or scene.compared):
+            pointed = Pointed(vague=True)
         if negative and not pointing:
             # "not Alien": a card that is ruled out by its title
             ruled_out = Utterance(" ".join(utterance.raw[span.start : span.end] for span in negative))
@@ -259,6 +261,14 @@ class RuleUnderstanding:
         people, unknown = self.people.read(utterance, negative)
         people += self.people.other_side(utterance, people)
         hits, moods = self.vocabulary.find(utterance)
+        # "to practise my Spanish, something in Spanish": a language twice, no country
+        spoken = {plain(value) for wish in in_language for value in wish.values}
+        hits = [
+            hit
+            for hit in hits
+            if hit.meaning.field != self.roles.country
+            or plain(utterance.low[hit.span.start : hit.span.end]) not in spoken
+        ]
         people += self.people.leftover(utterance, negative)
         self._words.misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.intent import Act, Intent
+from agents.linking import SUGGEST, _alike
 from agents.state import SlateCard, WorkingRequest
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.scene import Scene
@@ -409,3 +410,11 @@ def test_halves_of_a_time_and_both_sides_of_the_camera(
     rules: RuleUnderstanding, message: str, expected: set[str]
 ) -> None:
     assert told(rules.understand(message, Scene())) == expected
+
+
+def test_more_like_it_with_nothing_on_the_table_asks_back(rules: RuleUnderstanding) -> None:
+    assert rules.understand("more like that one please", Scene()).act is Act.clarify
+
+
+def test_a_name_that_begins_otherwise_is_not_offered_for_an_unknown_title() -> None:
+    assert _alike("Interstellar", "Cinderella (1950)") < SUGGEST <= _alike("Intersteller", "Interstellar (2014)")
