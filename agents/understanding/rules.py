@@ -148,7 +148,7 @@ class RuleUnderstanding:
             if intent.act is not Act.recommend:
                 return
         utterance.pop(acts.NOT_SEEN)
-        self._read_opinions(utterance, scene, negative, intent)
+        like_it = self._read_opinions(utterance, scene, negative, intent)
         if intent.act is not Act.recommend:
             return
         # of cards it was read above; any other title can be hated too
@@ -164,6 +164,8 @@ class RuleUnderstanding:
         intent.anchors = list(dict.fromkeys([*quoted.items, *intent.anchors, *named]))
         intent.unlinked += quoted.unlinked
         intent.notes += quoted.notes
+        if like_it and not (scene.slate or intent.anchors or intent.seen or intent.unlinked):
+            intent.act = Act.clarify
 
     def _read_question(
         self, utterance: Utterance, scene: Scene, intent: Intent, quoted: list[str], *, why: bool
@@ -188,7 +190,8 @@ class RuleUnderstanding:
         else:
             intent.act = Act.recommend
 
-    def _read_opinions(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> None:
+    def _read_opinions(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> bool:
+        """Seen, liked, more like it; True for "more like it" that points at nothing so far."""
         like_it = utterance.pop(acts.MORE_LIKE) is not None
         seen = utterance.pop(acts.SEEN) is not None
         disliked = not seen and self._pop_opinion(utterance, scene, acts.DISLIKED)
@@ -200,8 +203,6 @@ class RuleUnderstanding:
             if scene.slate or (pointing and (scene.focus or scene.compared))
             else Pointed()
         )
-        if like_it and not (scene.slate or scene.focus or scene.compared):
-            pointed = Pointed(vague=True)
         if negative and not pointing:
             # "not Alien": a card that is ruled out by its title
             ruled_out = Utterance(" ".join(utterance.raw[span.start : span.end] for span in negative))
@@ -213,7 +214,7 @@ class RuleUnderstanding:
         intent.slots = pointed.slots
         if pointing and not items and (pointed.vague or pointed.missing):
             intent.act = Act.clarify
-            return
+            return False
         intent.seen = items if seen else []
         intent.disliked = items if disliked else []
         intent.liked = items if liked else []
@@ -221,6 +222,7 @@ class RuleUnderstanding:
             intent.anchors = list(items)
         elif not pointing and pointed.items:
             self._read_bare_pointer(utterance, negative, intent, pointed)
+        return like_it and not items
 
     def _read_bare_pointer(self, utterance: Utterance, negative: list[Span], intent: Intent, pointed: Pointed) -> None:
         """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""

@@ -418,3 +418,9 @@ def test_more_like_it_with_nothing_on_the_table_asks_back(rules: RuleUnderstandi
 
 def test_a_name_that_begins_otherwise_is_not_offered_for_an_unknown_title() -> None:
     assert _alike("Interstellar", "Cinderella (1950)") < SUGGEST <= _alike("Intersteller", "Interstellar (2014)")
+
+
+def test_it_may_be_what_the_same_message_names(rules: RuleUnderstanding) -> None:
+    assert rules.understand('I loved the film "Alien", got anything like it?', Scene()).anchors == ["12"]
+    seen = rules.understand("I've already seen Alien. any other classics like that?", Scene())
+    assert (seen.act, seen.seen) == (Act.recommend, ["12"])
