@@ -98,7 +98,7 @@ RULES = (
 def plan_of(space: Space, config: Config) -> ServingPlan:
     """The plan that a valid configuration means; what is as in the reference stays as the release has it."""
     changed = space.changes(config)
-    plain = {k: v for k, v in changed.items() if k in ServingPlan.model_fields}
+    plain: dict[str, Any] = {k: v for k, v in changed.items() if k in ServingPlan.model_fields}
     if "diversity" not in changed:
         plain.pop("depth", None)  # nothing is reranked
     else:

@@ -31,6 +31,10 @@ from recsys_core.tuning.space import Config
 from recsys_core.tuning.workload import K, Queries, WorkloadConfig, make_queries
 
 Work = dict[str, float]
+Rows = NDArray[np.int64]
+
+_OF_SEARCH = ("engine", "max_neighbors", "ef_construction", "ef_search", "over_fetch")
+"""Knobs of the item search; the others are those of requests."""
 
 VERSION = 1
 """Goes up when measuring changes, so that what was kept counts no more."""
@@ -87,6 +91,8 @@ class ServedSystem:
         self.space = space.fixed(dict(source.fixed))
         self.window = window
         self._queries: dict[SplitName, Queries] = {}
+        self._lists: dict[str, tuple[Rows, int, dict[str, int]]] = {}
+        self._hits: dict[str, Rows] = {}
         self._stores: dict[str, VectorStore] = {}
         self._distances: dict[tuple[str, int], float] = {}
         self._manifest = sha256_file(release.path / MANIFEST)
@@ -103,36 +109,54 @@ class ServedSystem:
         store, rebuilt = self._store(config)
         work: Counter[str] = Counter()
         under = self._recommender(config, store, work)
-        results = [
-            result
-            for start in range(0, len(queries.requests), BATCH)
-            for result in under.recommend(queries.requests[start : start + BATCH])
-        ]
-        lists = np.full((len(results), K), -1, dtype=np.int64)
-        ids = self.base.catalogue
-        for row, result in enumerate(results):
-            lists[row, : len(result.items)] = ids.indices([item.item_id for item in result.items])
-        quality = {"recommend": ndcg_at(target_ranks(lists, queries.targets), K).tolist()}
-        hits = [under.search(text, K) for text in queries.texts]
-        found = np.full((len(hits), K), -1, dtype=np.int64)
-        for row, hit in enumerate(hits):
-            found[row, : len(hit)] = ids.indices([each.item_id for each in hit])
-        overlap = [
-            len(set(a) & set(b) - {-1}) / max(1, int((b >= 0).sum()))
-            for a, b in zip(found, queries.nearest, strict=True)
-        ]
-        quality["search"] = [float(share) for share in overlap]
-        short = sum(len(r.items) < K and not r.exhausted for r in results) + int((found < 0).any(axis=1).sum())
+        lists, short = self._answered(config, split, under, work)
+        found = self._found(config, split, under)
+        quality = {
+            "recommend": ndcg_at(target_ranks(lists, queries.targets), K).tolist(),
+            "search": [_overlap(a, b) for a, b in zip(found, queries.nearest, strict=True)],
+        }
+        short += int((found < 0).any(axis=1).sum())
         counted = self._recommend_work(config, queries.requests, work)
         searched = self._search_work(config, queries.vectors)
         measured = self._priced(config, counted, searched)
         measured.quality = quality
-        measured.errors = short / max(1, len(results) + len(hits))
+        measured.errors = short / max(1, len(lists) + len(found))
         measured.answers = hashlib.sha256(lists.tobytes() + found.tobytes()).hexdigest()[:16]
         measured.memory_mib = resident_mib()
         measured.seconds = time.perf_counter() - began
         measured.rebuilt = rebuilt
         return measured
+
+    def _answered(self, config: Config, split: SplitName, under: Recommender, work: Counter[str]) -> tuple[Rows, int]:
+        """Lists of all requests, int64[n, K], and how many are short; asked once for all configurations that answer
+        requests alike, their work with them."""
+        key = digest(split, {k: v for k, v in config.items() if k not in _OF_SEARCH and k != "batch"})
+        if key not in self._lists:
+            queries, ids = self._of(split), self.base.catalogue
+            lists = np.full((len(queries.requests), K), -1, dtype=np.int64)
+            short = row = 0
+            for start in range(0, len(lists), BATCH):
+                for result in under.recommend(queries.requests[start : start + BATCH]):
+                    lists[row, : len(result.items)] = ids.indices([item.item_id for item in result.items])
+                    short += len(result.items) < K and not result.exhausted
+                    row += 1
+            self._lists[key] = (lists, short, dict(work))
+        lists, short, counted = self._lists[key]
+        work.clear()
+        work.update(counted)
+        return lists, short
+
+    def _found(self, config: Config, split: SplitName, under: Recommender) -> Rows:
+        """Hits of all searches, int64[m, K], asked once likewise."""
+        key = digest(split, {k: v for k, v in config.items() if k in _OF_SEARCH})
+        if key not in self._hits:
+            texts = self._of(split).texts
+            found = np.full((len(texts), K), -1, dtype=np.int64)
+            for row, text in enumerate(texts):
+                hits = under.search(text, K)
+                found[row, : len(hits)] = self.base.catalogue.indices([hit.item_id for hit in hits])
+            self._hits[key] = found
+        return self._hits[key]
 
     def paired(self, config: Config, blocks: int) -> PairedTime | None:
         """Processor time of the same requests and searches, in turns."""
@@ -298,7 +322,7 @@ class ServedSystem:
         knob = self.space.by_name["engine"]
         if "chroma" in knob.values:
             for neighbors, ef, more in ((4, 16, 1.0), (4, 512, 1.0), (32, 64, 4.0), (32, 512, 4.0)):
-                changed = {"engine": "chroma", "max_neighbors": neighbors, "ef_search": ef, "over_fetch": more}
+                changed: Config = {"engine": "chroma", "max_neighbors": neighbors, "ef_search": ef, "over_fetch": more}
                 configs.append({**self.space.reference, **changed})
         timed = []
         for config in configs:
