@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from agents.tuner.report import TuningReport
 from recsys_core.errors import ConfigError
 from recsys_core.releases.release import Release
+from recsys_core.serving.plan import ServingPlan
 from recsys_core.tuning.promotion import Promotion, promote
 
 Where = Literal["searching", "waiting", "promoted", "refused", "nothing"]
@@ -53,10 +54,12 @@ class Steps:
     Attributes:
         search: runs the study, or goes on with it, and puts what it came to into a report.
         release: opens the release that a study is about; raises when it is gone.
+        prepare: builds what a plan needs beside the release before it is served.
     """
 
     search: Callable[[], TuningReport]
     release: Callable[[str], Release]
+    prepare: Callable[[Release, ServingPlan], None] = lambda release, plan: None
 
 
 class TunerAgent:
@@ -152,7 +155,9 @@ def _graph(steps: Steps) -> StateGraph[TuningState]:
             return {"where": "refused"}
         promotion: Promotion | None = TuningReport.model_validate(state["report"]).promotion
         assert promotion is not None  # the graph asks only where there is one
-        promote(steps.release(state["release"]), promotion, decision.by)
+        release = steps.release(state["release"])
+        steps.prepare(release, promotion.plan)
+        promote(release, promotion, decision.by)
         return {"where": "promoted"}
 
     def after_search(state: TuningState) -> str:

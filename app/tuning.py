@@ -1,0 +1,186 @@
+"""What the command line and the API do with the tuner: search with or without a language model, decide, roll back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.tuner.adviser import LanguageModelAdviser
+from agents.tuner.graph import Decision, Steps, TunerAgent, TuningState
+from agents.tuner.report import KnobEffect, TuningReport, effects_of, make_report
+from recsys_core.durable import write_json
+from recsys_core.errors import ConfigError
+from recsys_core.releases.release import Release
+from recsys_core.releases.store import ReleaseStore
+from recsys_core.serving.plan import AS_BUILT, ServingPlan
+from recsys_core.tuning.promotion import Promotion
+from recsys_core.tuning.session import TuneConfig, TuneResult, report_path, study_folder, study_name, tune
+
+if TYPE_CHECKING:
+    from agents.llm.protocol import ChatModel
+    from recsys_core.tuning.methods import Method
+    from recsys_core.tuning.space import Space
+    from recsys_core.tuning.study import Adviser, Watch
+
+
+class Search:
+    """Runs one study and tells what it came to.
+
+    Args:
+        home: folder of releases.
+        release: its id; the current one when None.
+        config: how to search.
+        llm: proposes beside the optimiser; None asks nobody.
+        watch: told of every trial.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        release: str | None,
+        config: TuneConfig,
+        llm: ChatModel | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._home, self._release, self._config = home, release, config
+        self._llm, self._watch = llm, watch
+        self.result: TuneResult | None = None
+        """All of it, once it has run."""
+
+    def __call__(self) -> TuningReport:
+        """Search, choose and report."""
+        with ExitStack() as stack:
+            spaces: list[Space] = []
+            methods: list[Method] = []
+            advisers: list[LanguageModelAdviser] = []
+
+            def advise(space: Space, method: Method) -> Sequence[Adviser]:
+                spaces.append(space)
+                methods.append(method)
+                if self._llm is None:
+                    return ()
+                predicts = getattr(method, "optimiser", None)
+                adviser = LanguageModelAdviser(self._llm, space, self._config.gates.floor, method.phase, predicts)
+                advisers.append(stack.enter_context(adviser))
+                return advisers
+
+            result = tune(self._home, self._release, self._config, advise=advise, watch=self._watch)
+        self.result = result
+        history = result.outcome.history
+        optimiser = getattr(methods[0], "optimiser", None)
+        effects: list[KnobEffect] = []
+        if optimiser is not None and result.proposed.trial:
+            effects = effects_of(spaces[0], result.proposed.config, history, optimiser.predict)
+        report = make_report(
+            result.study,
+            result.release,
+            spaces[0],
+            history,
+            promotion_of(result, self._config),
+            stopped=result.outcome.stopped,
+            advice=result.outcome.advice,
+            effects=effects,
+            asked=sum(adviser.asked for adviser in advisers),
+            failures=[why for adviser in advisers for why in adviser.failures],
+        )
+        path = words_path(self._home, result.study)
+        write_json(path, report.model_dump(mode="json"))
+        path.with_suffix(".md").write_text(report.markdown(), encoding="utf-8")
+        return report
+
+
+def promotion_of(result: TuneResult, config: TuneConfig) -> Promotion | None:
+    """What a study proposes to serve; None when nothing was safe on all three sets of queries and faster."""
+    proposed = result.proposed
+    test = proposed.test
+    if not proposed.trial or test is None or test.score <= 1.0 or proposed.plan == AS_BUILT:
+        return None
+    reason = next((t.reason for t in result.outcome.history.trials if t.number == proposed.trial), "")
+    return Promotion(
+        plan=proposed.plan,
+        study=result.study,
+        changes=proposed.changes,
+        speed=test.speed,
+        quality=test.quality,
+        lower=test.lower,
+        floor=config.gates.floor,
+        latency_ms=config.gates.latency_ms,
+        proposed_by=proposed.proposed_by,
+        reason=reason,
+    )
+
+
+def tuner(home: Path, search: Search | None = None) -> TunerAgent:
+    """The agent of a home folder; without a search it only decides."""
+
+    def nothing() -> TuningReport:
+        raise ConfigError("this study has no search at work; begin it with `sidra tune`")
+
+    return TunerAgent(study_folder(home), Steps(search or nothing, ReleaseStore(home).open, prepare))
+
+
+def begin(home: Path, release: str | None, config: TuneConfig, search: Search) -> TuningState:
+    """Run a study to its question, or to its end where there is nothing to ask."""
+    found = ReleaseStore(home).open(release)
+    agent = tuner(home, search)
+    try:
+        return agent.run(study_name(found, config), found.id)
+    finally:
+        agent.close()
+
+
+def decide(home: Path, study: str, decision: Decision) -> TuningState:
+    """Answer a study's question.
+
+    Raises:
+        ConfigError: it waits for no answer.
+        ReleaseError: the release is gone, or what the plan needs can't be built.
+    """
+    agent = tuner(home)
+    try:
+        return agent.decide(study, decision)
+    finally:
+        agent.close()
+
+
+def waiting(home: Path) -> list[TuningState]:
+    """Studies that wait for an answer."""
+    if not study_folder(home).exists():
+        return []
+    agent = tuner(home)
+    try:
+        return agent.waiting()
+    finally:
+        agent.close()
+
+
+def prepare(release: Release, plan: ServingPlan) -> None:
+    """Build the graph that a plan names beside the release, unless it is there."""
+    if plan.graph is None:
+        return
+    from recsys_core.serving.planned import build_collection
+    from recsys_core.serving.recommender import Recommender
+
+    base = Recommender.open(release, plan=AS_BUILT)
+    try:
+        build_collection(base, plan)
+    finally:
+        base.close()
+
+
+def words_path(home: Path, study: str) -> Path:
+    """Where the report of a study in words lies; the same with ``.md`` for people."""
+    path = report_path(home, study)
+    return path.with_name(f"{path.stem}.words.json")
+
+
+def read_report(home: Path, study: str) -> dict[str, Any] | None:
+    """The report of a study in words, if it has ended."""
+    path = words_path(home, study)
+    if not path.exists():
+        return None
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
