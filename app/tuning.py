@@ -21,6 +21,7 @@ from recsys_core.tuning.session import TuneConfig, TuneResult, report_path, stud
 
 if TYPE_CHECKING:
     from agents.llm.protocol import ChatModel
+    from app.settings import Settings
     from recsys_core.tuning.methods import Method
     from recsys_core.tuning.space import Space
     from recsys_core.tuning.study import Adviser, Watch
@@ -113,6 +114,16 @@ def promotion_of(result: TuneResult, config: TuneConfig) -> Promotion | None:
     )
 
 
+def chat_model(settings: Settings) -> ChatModel | None:
+    """The language model that advises; None when there is none to be."""
+    if settings.llm == "none":
+        return None
+    from agents.llm.factory import make_chat_model
+    from app.runtime import llm_settings
+
+    return make_chat_model(llm_settings(settings))
+
+
 def tuner(home: Path, search: Search | None = None) -> TunerAgent:
     """The agent of a home folder; without a search it only decides."""
 
@@ -127,7 +138,7 @@ def begin(home: Path, release: str | None, config: TuneConfig, search: Search) -
     found = ReleaseStore(home).open(release)
     agent = tuner(home, search)
     try:
-        return agent.run(study_name(found, config), found.id)
+        return agent.run(study_name(found, config), found.id, config.budget.trials)
     finally:
         agent.close()
 

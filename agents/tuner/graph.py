@@ -76,19 +76,22 @@ class TunerAgent:
         self._connection = sqlite3.connect(folder / "tuner.sqlite", check_same_thread=False)
         self._graph = _graph(steps).compile(checkpointer=SqliteSaver(self._connection))
 
-    def run(self, study: str, release: str) -> TuningState:
+    def run(self, study: str, release: str, trials: int = 0) -> TuningState:
         """Search and report; ends before the promotion, or where there is nothing to promote.
 
-        A study that waits for an answer, or that got one, isn't searched again: its state comes back.
+        A study that waits for an answer, or that got one, isn't searched again: its state comes back. One that had
+        nothing to propose goes on when more trials are asked for than it has.
         """
         config = _config(study)
         kept = self._graph.get_state(config)
-        if kept.values and not kept.next:
+        ended = bool(kept.values) and not kept.next
+        more = ended and kept.values["where"] == "nothing" and trials > kept.values["report"]["trials"]
+        if ended and not more:
             return self._state(study)
         if {"ask", "apply"} & set(kept.next):
             return self._state(study)
         first: TuningState = {"study": study, "release": release, "where": "searching"}
-        begin = None if kept.values else first
+        begin = None if kept.values and not more else first
         self._graph.invoke(begin, config)
         return self._state(study)
 

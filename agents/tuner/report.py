@@ -40,6 +40,8 @@ class TuningReport(BaseModel):
     """Its name."""
     release: str
     """What was tuned."""
+    trials: int = 0
+    """Configurations that were measured."""
     sentences: list[str]
     """The findings, most important first."""
     promotion: Promotion | None
@@ -98,7 +100,12 @@ def make_report(
         silent = f"; {len(failures)} times it gave no answer ({failures[-1]})" if failures else ""
         found.append(f"The language model was asked {asked} times; {by_model} of its proposals were measured{silent}.")
     return TuningReport(
-        study=study, release=release, sentences=found, promotion=promotion, knobs=list(effects) if promotion else []
+        study=study,
+        release=release,
+        trials=len(history.trials),
+        sentences=found,
+        promotion=promotion,
+        knobs=list(effects) if promotion else [],
     )
 
 

@@ -158,3 +158,14 @@ def test_an_answer_that_could_not_be_carried_out_can_be_given_again(release: Rel
         tuner.decide("s", Decision(approve=True))
     assert [state["study"] for state in tuner.waiting()] == ["s"]
     assert tuner.decide("s", Decision(approve=False))["where"] == "refused"
+
+
+def test_a_study_without_a_proposal_goes_on_when_more_trials_are_asked_for(release: Release, tmp_path: Path) -> None:
+    searched: list[str] = []
+    nothing = REPORT.model_copy(update={"promotion": None, "trials": 10})
+    tuner = agent(tmp_path / "t", release, nothing, searched)
+    tuner.run("s", release.id, 10)
+    tuner.run("s", release.id, 10)
+    assert len(searched) == 1
+    tuner.run("s", release.id, 20)
+    assert len(searched) == 2
