@@ -129,7 +129,8 @@ class ServedSystem:
 
     def _answered(self, config: Config, split: SplitName, under: Recommender, work: Counter[str]) -> tuple[Rows, int]:
         """Lists of all requests, int64[n, K], and how many are short; asked once for all configurations that answer
-        requests alike, their work with them."""
+        requests alike, their work with them.
+        """
         key = digest(split, {k: v for k, v in config.items() if k not in _OF_SEARCH and k != "batch"})
         if key not in self._lists:
             queries, ids = self._of(split), self.base.catalogue

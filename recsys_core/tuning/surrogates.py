@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -21,6 +23,9 @@ from recsys_core.tuning.space import Config, Space
 
 Floats = NDArray[np.float64]
 
+STEPS = 20
+"""Steps in which hyperparameters are fitted."""
+
 
 def _process(width: int, seed: int) -> GaussianProcessRegressor:
     kernel: Kernel = (
@@ -28,7 +33,13 @@ def _process(width: int, seed: int) -> GaussianProcessRegressor:
         + ConstantKernel(0.5, (1e-3, 1e2)) * Matern(np.full(width, 1.0), (0.15, 20.0), nu=2.5)
         + WhiteKernel(1e-4, (1e-7, 1e-1))
     )
-    return GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
+    return GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed, optimizer=_fit)
+
+
+def _fit(objective: Any, start: Floats, bounds: Floats) -> tuple[Floats, float]:
+    """Hyperparameters after a few steps: with thirty points the rest changes next to nothing."""
+    found = minimize(objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS})
+    return found.x, float(found.fun)
 
 
 class Surrogate:
