@@ -18,6 +18,7 @@ from app.metrics import Metrics
 from app.recommending import beam_config, generator_servers
 from app.settings import Settings
 from app.steward import Steward
+from app.tuning_job import TuningJob
 from recsys_core.errors import ReleaseError, SidraError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Runtime:
         self._loading: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self.steward = Steward(self)
+        self.tuning = TuningJob(settings.home, settings.llm)
 
     @property
     def ready(self) -> bool:
@@ -184,6 +186,7 @@ class Runtime:
         if self._warming is not None:
             await asyncio.wait([self._warming])
         await self.steward.close()
+        await asyncio.to_thread(self.tuning.close)
         if self._next_wishes is not None:
             await self._next_wishes.close()
         if self._conversations is not None:

@@ -22,6 +22,7 @@ from recsys_core.tuning.session import TuneConfig, TuneResult, report_path, stud
 if TYPE_CHECKING:
     from agents.llm.protocol import ChatModel
     from app.settings import Settings
+    from recsys_core.tuning.history import History, TrialRecord
     from recsys_core.tuning.methods import Method
     from recsys_core.tuning.space import Space
     from recsys_core.tuning.study import Adviser, Watch
@@ -53,6 +54,7 @@ class Search:
 
     def __call__(self) -> TuningReport:
         """Search, choose and report."""
+        self._name = study_name(ReleaseStore(self._home).open(self._release), self._config)
         with ExitStack() as stack:
             spaces: list[Space] = []
             methods: list[Method] = []
@@ -68,7 +70,12 @@ class Search:
                 advisers.append(stack.enter_context(adviser))
                 return advisers
 
-            result = tune(self._home, self._release, self._config, advise=advise, watch=self._watch)
+            def watch(record: TrialRecord, history: History) -> None:
+                write_progress(self._home, self._name, self._config.budget.trials, history)
+                if self._watch is not None:
+                    self._watch(record, history)
+
+            result = tune(self._home, self._release, self._config, advise=advise, watch=watch)
         self.result = result
         history = result.outcome.history
         optimiser = getattr(methods[0], "optimiser", None)
@@ -180,6 +187,67 @@ def prepare(release: Release, plan: ServingPlan) -> None:
         build_collection(base, plan)
     finally:
         base.close()
+
+
+MOST_STUDIES = 10
+"""So many are listed."""
+
+
+def write_progress(home: Path, study: str, wanted: int, history: History) -> None:
+    """Trials so far, for whoever looks on; the study's own storage is left to the study."""
+    path = progress_path(home, study)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trials = [
+        {
+            "number": trial.number,
+            "changes": trial.changes,
+            "phase": trial.phase,
+            "proposed_by": trial.proposed_by,
+            "reason": trial.reason,
+            "speed": round(trial.verdict.speed, 4),
+            "quality": round(trial.verdict.quality, 4),
+            "lower": round(trial.verdict.lower, 4),
+            "score": round(trial.verdict.score, 4),
+            "failed": trial.verdict.failed,
+            "no_effect": trial.no_effect,
+        }
+        for trial in history.trials
+    ]
+    write_json(path, {"study": study, "wanted": wanted, "trials": trials})
+
+
+def studies(home: Path, release: str, *, running: bool) -> list[dict[str, Any]]:
+    """Studies of a release, newest first: name, where it stands, trials, report in words.
+
+    Args:
+        home: folder of releases.
+        release: its id.
+        running: whether the newest may be at work.
+    """
+    folder = progress_path(home, "x").parent
+    if not folder.exists():
+        return []
+    paths = sorted(folder.glob("*.trials.json"), key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_STUDIES]
+    agent = tuner(home)
+    found: list[dict[str, Any]] = []
+    try:
+        for path in paths:
+            progress = json.loads(path.read_text(encoding="utf-8"))
+            state = agent.state(progress["study"])
+            if state is None or state["release"] != release:
+                continue
+            ended = state["where"] != "searching"
+            first = not found
+            where = state["where"] if ended else "searching" if running and first else "stopped"
+            found.append({**progress, "where": where, "report": state.get("report")})
+    finally:
+        agent.close()
+    return found
+
+
+def progress_path(home: Path, study: str) -> Path:
+    """Where the trials of a study lie for whoever looks on."""
+    return report_path(home, study).with_name(f"{study}.trials.json")
 
 
 def words_path(home: Path, study: str) -> Path:
