@@ -178,7 +178,7 @@ def pareto(trials: list[dict[str, Any]], proposed: dict[str, Any] | None) -> go.
             name=name,
             marker={"color": colour, "size": 9},
             hovertext=[
-                f"{t['number']}: {_told(t['changes']) or 'as served now'}, by {_WHO.get(t['proposed_by'], t['proposed_by'])}"
+                f"{t['number']} ({_WHO.get(t['proposed_by'], t['proposed_by'])}): {_told(t['changes']) or 'as served'}"
                 for t in group
             ],
             hoverinfo="text+x+y",
