@@ -15,6 +15,7 @@ from app.ui.reading_dialog import draw_open_text
 from app.ui.session import Session, open_session
 from app.ui.sidebar import draw_sidebar
 from app.ui.suggestions import suggestions
+from app.ui.tuning import draw_tuning
 from app.ui.turns import draw_message, run_turn
 
 _OTHERS = "Show me others"
@@ -46,6 +47,9 @@ def main() -> None:
         info = fetch_info(settings.client_url, settings.key)
         session = open_session(client)
         rule, k = draw_sidebar(session, client, info)
+        if session.tuning:
+            draw_tuning(session, client)
+            return
         if session.reading.balance:
             draw_balance(session, client)
             return

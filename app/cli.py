@@ -55,6 +55,7 @@ for _name in (
     "serve_generator",
     "releases",
     "items",
+    "tune",
     "train_profile",
     "evaluate",
     "train_emotion",

@@ -18,6 +18,7 @@ from app.commands import (
     evaluate_profiles,
 )
 from app.commands.bench_memory import bench_memory
+from app.commands.bench_tune import bench_tune
 from app.commands.terminal import Bar, JsonFlag, console, say
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def register(cli: typer.Typer) -> None:
     bench.command("constraint")(bench_constraint)
     bench.command("beams")(bench_beams)
     bench.command("memory")(bench_memory)
+    bench.command("tune")(bench_tune)
     cli.add_typer(bench, name="bench")
 
 

@@ -36,6 +36,8 @@ class Session:
     """A sentence to show once."""
     reading: ReadingState = field(default_factory=ReadingState)
     """How texts are shown, and what was fetched of them."""
+    tuning: bool = False
+    """Whether the view of tuning is open."""
     suggested: tuple[str, list[str]] = ("", [])
     """For which moment of the conversation suggestions were fetched, and what they say."""
 

@@ -45,6 +45,15 @@ def draw_sidebar(session: Session, client: SidraClient, info: dict[str, Any]) ->
         k = st.slider("How many", 3, 10, 5, key="k")
         _draw_threads(session, client)
         _draw_footer(info)
+        st.button(
+            "Conversation" if session.tuning else "Tuning",
+            icon=":material/chat:" if session.tuning else ":material/tune:",
+            type="tertiary",
+            key="tuning-view",
+            help="How fast and how good the release is served, and what would make it faster.",
+            on_click=_switch_view,
+            args=(session,),
+        )
     return rule, k
 
 
@@ -113,6 +122,10 @@ def _draw_footer(info: dict[str, Any]) -> None:
         f"Release {info['release']} · generator {info['generator']}",
     ]
     st.html('<div class="sidra-foot">' + "<br>".join(escape(line) for line in lines) + "</div>")
+
+
+def _switch_view(session: Session) -> None:
+    session.tuning = not session.tuning
 
 
 def _clear(session: Session) -> None:

@@ -105,6 +105,12 @@ class ItemCF:
         """How many neighbour weights are kept."""
         return int(self.similarity.nnz)
 
+    def narrowed(self, neighbours: int) -> ItemCF:
+        """The same with only the strongest neighbours of each item."""
+        return ItemCF(
+            _strongest(self.similarity, neighbours), self.config.model_copy(update={"neighbours": neighbours})
+        )
+
     def scores(self, histories: list[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Votes for every item.
 

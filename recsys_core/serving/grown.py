@@ -53,6 +53,7 @@ def grown(base: Recommender, catalogue: Catalogue, config: ColdConfig | None = N
         sids=known.index.sids(),
         serving=base.scorer.serving,
         beam=base.scorer.beam,
+        plan=base.scorer.plan,
     )
     log = dataclasses.replace(base.log, n_items=len(catalogue))
     store: VectorStore

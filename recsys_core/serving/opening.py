@@ -20,6 +20,7 @@ from recsys_core.ranking.mix import ServingConfig
 from recsys_core.releases.added import release_content
 from recsys_core.releases.release import Release
 from recsys_core.serving.families import FamilySource, GeneratorName, Servers, open_family, serving_file
+from recsys_core.serving.plan import ServingPlan, read_plan
 from recsys_core.serving.scoring import Scorer
 
 
@@ -30,6 +31,7 @@ def open_scorer(
     generator: GeneratorName,
     beam: BeamConfig | None,
     servers: Servers | None,
+    plan: ServingPlan | None = None,
 ) -> Scorer:
     """Everything of a release that scores.
 
@@ -40,6 +42,7 @@ def open_scorer(
         generator: which family generates.
         beam: widths by level and by load.
         servers: where ``vllm`` asks.
+        plan: how it is served; the release's own plan when None.
 
     Raises:
         ReleaseError: a part is missing, damaged, or doesn't fit the others; the release has no such generator.
@@ -47,6 +50,7 @@ def open_scorer(
     """
     # first of all: a release that lacks the generator should say so at once
     serving = _read_serving(serving_file(generator, release))
+    plan = read_plan(release, generator) if plan is None else plan
     index = ConstraintIndex.load(release.index)
     if len(index) != n_items:
         raise ReleaseError(
@@ -55,15 +59,17 @@ def open_scorer(
         )
     sids = read_vectors(release.sids, n_items)
     content = release_content(release, read_vectors(release.text_vectors, n_items))
+    item_cf = ItemCF.load(release.item_cf)
     return Scorer(
         family=open_family(generator, FamilySource(release, index, sids, content, encoder.encode_texts, servers)),
         fits=WordFits.load(release.generator, content, encoder.encode_texts),
-        item_cf=ItemCF.load(release.item_cf),
+        item_cf=item_cf if plan.cf_neighbours is None else item_cf.narrowed(plan.cf_neighbours),
         popularity=read_vectors(release.popularity, n_items),
         item_vectors=read_vectors(release.item_vectors, n_items),
         sids=sids,
-        serving=serving,
-        beam=beam,
+        serving=plan.mixes(serving),
+        beam=plan.widths(beam),
+        plan=plan,
     )
 
 

@@ -25,6 +25,7 @@ from recsys_core.serving.batching import BatchConfig, Batcher
 from recsys_core.serving.evidence import Cause, Evidence, matched_attributes
 from recsys_core.serving.families import GeneratorName, Servers
 from recsys_core.serving.opening import open_scorer, read_vectors
+from recsys_core.serving.plan import ServingPlan, collection_folder
 from recsys_core.serving.scoring import BASELINES, Query, Scorer
 from recsys_core.serving.vector_store import ChromaStore, ExactStore, VectorStore
 
@@ -122,6 +123,7 @@ class Recommender:
         beam: BeamConfig | None = None,
         batching: BatchConfig | None = None,
         servers: Servers | None = None,
+        plan: ServingPlan | None = None,
     ) -> Recommender:
         """Load a release.
 
@@ -136,6 +138,7 @@ class Recommender:
             beam: widths by level and by load.
             batching: how single requests of several threads are joined; each is answered alone when None.
             servers: where ``vllm`` asks.
+            plan: how it is served; the one that was promoted for the release when None.
 
         Raises:
             ReleaseError: a part is missing, damaged, or doesn't fit the others; the release has no such generator.
@@ -148,10 +151,12 @@ class Recommender:
         catalogue = Catalogue.load(release.catalogue)
         log = InteractionLog.load(release.interactions)
         encoder = TextEncoder(text_config)
-        scorer = open_scorer(release, len(catalogue), encoder, generator, beam, servers)
+        scorer = open_scorer(release, len(catalogue), encoder, generator, beam, servers, plan)
+        batching = scorer.plan.batching(batching)
         store: VectorStore
-        if vector_store == "chroma":
-            store = ChromaStore(catalogue, release.collection)
+        if (scorer.plan.engine or vector_store) == "chroma":
+            folder = collection_folder(release, scorer.plan)
+            store = ChromaStore(catalogue, folder, scorer.plan.graph, scorer.plan.over_fetch)
         else:
             store = ExactStore(catalogue, read_vectors(release.text_vectors, len(catalogue)))
         return cls(release, catalogue, log, encoder, scorer, store, generator, batching=batching, servers=servers)
@@ -225,7 +230,7 @@ class Recommender:
         return [results[n] for n in range(len(prepared))]
 
     def _answer(self, prepared: Sequence[Prepared], waiting: int = 0) -> list[GenerateResult]:
-        widths = [self.scorer.beam.under_load(p.request.beam, waiting) for p in prepared]
+        widths = [self.scorer.beam.under_load(p.query.beam, waiting) for p in prepared]
         queries = [replace(p.query, beam=width) for p, width in zip(prepared, widths, strict=True)]
         ranked = self.scorer.rank(queries, prepared[0].model)
         timings = {"prepare": sum(p.prepare_ms for p in prepared), **ranked.timings}
@@ -234,8 +239,8 @@ class Recommender:
         for number, (request, query, _, _) in enumerate(prepared):
             allowed = int(query.allowed.sum())
             by_beam = request.search == "beam" and prepared[0].model not in BASELINES
-            narrowed = by_beam and widths[number] < request.beam
-            note = f"{waiting} requests waited, so the beam was narrowed from {request.beam} to {widths[number]}"
+            narrowed = by_beam and widths[number] < query.beam
+            note = f"{waiting} requests waited, so the beam was narrowed from {query.beam} to {widths[number]}"
             for item in ranked.lists[number]:
                 item.item_id = self.catalogue.ids[int(item.item_id)]
             results.append(
@@ -358,8 +363,9 @@ class Recommender:
         # elsewhere the facts are those of the release: once some have changed here, the mask alone says what is meant
         told = request.filter if not self.changes else None
         words, leaning = profile_words(request)
+        plan = self.scorer.plan
         return Query(
-            history=np.append(history, anchors),
+            history=np.append(history[-plan.history :] if plan.history else history, anchors),
             instruction=words,
             leaning=leaning,
             task=request.task,
@@ -369,7 +375,7 @@ class Recommender:
             anchors=anchors,
             avoid=avoid,
             k=request.k,
-            beam=request.beam,
+            beam=plan.width(request.beam),
             search=request.search,
         )
 

@@ -21,9 +21,11 @@ from recsys_core.generator.fits import WordFits
 from recsys_core.generator.fusion import Fusion
 from recsys_core.generator.protocol import ScoredItem, Task
 from recsys_core.generator.widths import BeamConfig
+from recsys_core.ranking.diversity import diversified
 from recsys_core.ranking.leaning import NO_LEANING, Leaning
 from recsys_core.ranking.mix import ServingConfig, TaskMix, geometric, with_item_head
 from recsys_core.serving.partners import Partners
+from recsys_core.serving.plan import AS_BUILT, ServingPlan
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -124,6 +126,7 @@ class Scorer:
         sids: int32[n_items, L].
         serving: what validation chose for this family.
         beam: widths by level.
+        plan: what was promoted for this release; ``serving``, ``item_cf`` and ``beam`` have its changes already.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Scorer:
         sids: NDArray[np.int32],
         serving: ServingConfig,
         beam: BeamConfig | None = None,
+        plan: ServingPlan = AS_BUILT,
     ) -> None:
         self.family = family
         self.fits = fits
@@ -146,6 +150,7 @@ class Scorer:
         self.sids = sids
         self.serving = serving
         self.beam = beam or BeamConfig()
+        self.plan = plan
 
     def rank(self, queries: Sequence[Query], model: str) -> Ranked:
         """Ranked lists. Ties go to the smaller item index.
@@ -181,7 +186,9 @@ class Scorer:
             clock = time.perf_counter()
         scores[~allowed] = -np.inf
         lap("mix")
-        chosen = [_top(row, q.k) for row, q in zip(scores, queries, strict=True)]
+        varied = model == "sidra" and self.plan.diversity > 0
+        choose = self._varied if varied else _top
+        chosen = [choose(row, q.k) for row, q in zip(scores, queries, strict=True)]
         exact = self._exact(encoded, chosen, searched)
         lap("rank")
         lists = [
@@ -221,6 +228,11 @@ class Scorer:
         degraded += degraded_reasons(encoded, len(histories))  # the head may have been the first to fail
         scores = geometric(own, cf, fits, mix, self.serving.floor, near)
         return ItemScores(scores, gain, next(filter(None, degraded), ""))
+
+    def _varied(self, scores: Floats, k: int) -> Ints:
+        """As :func:`_top`, the best of the plan's depth reranked for variety."""
+        best = _top(scores, max(k, self.plan.depth or k))
+        return diversified(best, scores[best], self.item_vectors[best], k, self.plan.diversity)
 
     def _mix(self, query: Query, model: str) -> TaskMix:
         """How a query is mixed; an ablation changes the generator's fusion and nothing else."""

@@ -7,6 +7,7 @@ rule's mask before it leaves this module.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.chroma_where import metadata_of
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.errors import BuildError, ReleaseError
+from recsys_core.serving.graph import Graph
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -135,14 +137,24 @@ class ChromaStore:
         catalogue: what ids and rules refer to.
         folder: where the collection is or will be.
 
+        graph: what the graph is or was built with and is searched with; the settings of a build when None.
+        over_fetch: so many times what is wanted is asked for.
+
     Raises:
         ReleaseError: the folder holds something that Chroma can't open.
     """
 
-    def __init__(self, catalogue: Catalogue, folder: Path) -> None:
+    def __init__(self, catalogue: Catalogue, folder: Path, graph: Graph | None = None, over_fetch: float = 1.0) -> None:
         self._catalogue = catalogue
         self.folder = folder
-        self._client, self._collection = _open(folder)
+        self.over_fetch = over_fetch
+        wanted = {**HNSW, **(graph.model_dump() if graph else {})}
+        self._client, self._collection = _open(folder, wanted)
+        if graph is not None and _ef_search(self._collection) != graph.ef_search:
+            # stored at once, and applied only by a handle that is opened afterwards
+            self._collection.modify(configuration={"hnsw": {"ef_search": graph.ef_search}})
+            self._client.close()
+            self._client, self._collection = _open(folder, wanted)
 
     def __len__(self) -> int:
         return int(self._collection.count())
@@ -176,7 +188,9 @@ class ChromaStore:
         query = _query(vector, k, None)
         narrowing = self._narrowing(where, allowed)
         wanted = min(k, possible)
-        fetch = min(stored, wanted + 8)  # a few more, so that ties at the end are broken by us
+        fetch = min(
+            stored, math.ceil(wanted * self.over_fetch) + 8
+        )  # a few more, so that ties at the end are broken by us
         while True:
             rows, similarity = self._query(query, fetch, narrowing)
             if allowed is not None:
@@ -213,19 +227,26 @@ class ChromaStore:
         return rows, 1.0 - np.asarray(distances[0] if distances else [], dtype=np.float32)
 
 
-def _open(folder: Path) -> tuple[ClientAPI, Collection]:
+def _open(folder: Path, hnsw: Mapping[str, Any]) -> tuple[ClientAPI, Collection]:
     import chromadb
     from chromadb.config import Settings
 
     try:
         client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
-        collection = client.get_or_create_collection(COLLECTION, embedding_function=None, configuration={"hnsw": HNSW})
+        collection = client.get_or_create_collection(
+            COLLECTION, embedding_function=None, configuration={"hnsw": dict(hnsw)}
+        )
     except _chroma_errors() as error:
         raise ReleaseError(
             f"{folder}: the vector collection can't be opened ({error}); run `sidra build` again, or set "
             "SIDRA_VECTOR_STORE=exact, which doesn't need it"
         ) from error
     return client, collection
+
+
+def _ef_search(collection: Collection) -> int | None:
+    stored = (collection.configuration_json.get("hnsw") or {}).get("ef_search")
+    return None if stored is None else int(stored)
 
 
 def _chroma_errors() -> tuple[type[Exception], ...]:
