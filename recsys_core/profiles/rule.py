@@ -12,8 +12,8 @@ from recsys_core.profiles.facts import HistoryFacts, ValueFact
 from recsys_core.profiles.text import MAX_TOKENS, fitted
 
 LONG = 20
-"""From so many items on, kinds and decades tell a person from others better than top tags do: on visible items of
-MovieLens-100K's users, while makers, places and titles blur them (docs/results/profiles.md)."""
+"""From so many items on, kinds and decades stand alone: on visible items of MovieLens-100K's users they tell a person
+from others better than top tags do (docs/results/profiles.md)."""
 SPECIAL = 1.5
 """Countries, languages and other values are told when chosen so many times as often as everybody does."""
 
