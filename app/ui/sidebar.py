@@ -75,11 +75,6 @@ def _draw_user(session: Session, client: SidraClient, info: dict[str, Any]) -> N
     if wanted and wanted != shown:
         change_user(session, client, new_visitor() if wanted == _VISITOR else wanted)
         st.rerun()
-    with st.expander("What Sidra knows about you"):
-        st.html(style.note(session.profile or "Nothing from a history. Conversations, thumbs and memory are kept."))
-        st.button(
-            "Forget me", icon=":material/delete_forever:", type="tertiary", on_click=_forget, args=(session, client)
-        )
 
 
 def _draw_threads(session: Session, client: SidraClient) -> None:
@@ -136,13 +131,6 @@ def _delete(session: Session, client: SidraClient, thread_id: str) -> None:
     client.delete_thread(thread_id, session.user)
     if thread_id == session.thread_id:
         start_anew(session)
-
-
-def _forget(session: Session, client: SidraClient) -> None:
-    client.forget(session.user)
-    start_anew(session)
-    session.votes = {}
-    session.notice = "Your conversations, memory, profile, thumbs and diary are gone."
 
 
 def _label(title: str) -> str:
