@@ -13,6 +13,7 @@ from agents.calm.adjust import Calmer
 from agents.calm.records import RelatedRecords
 from agents.calm.types import MODES, CalmRequest, CalmResult, Mode
 from agents.llm.protocol import ChatModel, TurnBudget
+from eval.calm.controls import parts_alone
 from eval.calm.news import CATEGORIES, Article
 from eval.calm.statistics import correlation, holm, paired_t, reading_ease
 from eval.calm.violations import violations
@@ -72,7 +73,9 @@ async def evaluate_calm(
     tests: dict[str, float] = {}
     for mode in MODES:
         figures |= _of_mode(shown[mode], mode)
+    controls = {mode: parts_alone(shown[mode].results, mode, calmer) for mode in CHANGED}
     for mode in CHANGED:
+        figures |= controls[mode]
         figures |= _against_raw(shown["raw"], shown[mode], mode, tests, seed)
         detail["categories"][mode] = _by_category(articles, shown["raw"], shown[mode], mode, tests)
         detail["methods"][mode] = _methods(shown[mode].results)
@@ -153,6 +156,7 @@ def _against_raw(raw: Shown, shown: Shown, mode: Mode, tests: dict[str, float], 
             (before - after)[touched].tolist(), shown.similarity[touched].tolist()
         ),
         f"changed.{mode}": float(np.mean([result.made_by != "unchanged" for result in shown.results])),
+        f"framed.{mode}": float(np.mean([result.frame is not None for result in shown.results])),
         f"with_background.{mode}": float(np.mean([result.background is not None for result in shown.results])),
         f"second.stimulus_change.{mode}": _relative(second_before, second_after),
         f"second.cohens_d.{mode}": second_d,
