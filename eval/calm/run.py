@@ -15,6 +15,7 @@ from agents.calm.types import MODES, CalmRequest, CalmResult, Mode
 from agents.llm.protocol import ChatModel, TurnBudget
 from eval.calm.controls import parts_alone
 from eval.calm.news import CATEGORIES, Article
+from eval.calm.speed import cached_speed
 from eval.calm.statistics import correlation, holm, paired_t, reading_ease
 from eval.calm.violations import violations
 from eval.figures import Progress, Report, make_context
@@ -91,7 +92,10 @@ async def evaluate_calm(
     detail["violations"] = found
     detail["examples"] = _examples(articles, shown)
     detail["verdicts"] = _verdicts(figures)
+    detail["verdicts"]["World changes least, as in the paper"] = _world_least(detail["categories"])
     detail["scorers"] = {"first": calmer.gauge.name, "second": LexiconScorer.name}
+    plain = [CalmRequest(text=article.text, item_id=article.item_id) for article in articles]
+    detail["speed"] = cached_speed(calmer, plain, "balanced", llm)
     context = make_context(seed=seed, command=command)
     return Report(figures={name: _rounded(value) for name, value in figures.items()}, context=context, detail=detail)
 
@@ -115,7 +119,10 @@ async def _shown(
             progress(f"calming ({mode})", len(results), len(articles))
         await asyncio.sleep(0)
     texts = [result.text for result in results]
-    same = [calmer.gauge.similarities(result.original, [result.text])[0] for result in results]
+    same = [
+        calmer.gauge.similarities(result.original, [result.text])[0] if result.text != result.original else 1.0
+        for result in results
+    ]
     return Shown(
         results, calmer.gauge.scorer.probabilities(texts), LexiconScorer().probabilities(texts), np.array(same)
     )
@@ -198,6 +205,14 @@ def _verdicts(figures: dict[str, float]) -> dict[str, bool]:
         ),
         "the second scorer sees a fall, too": all(figures[f"second.stimulus_change.{mode}"] < 0 for mode in CHANGED),
     }
+
+
+def _world_least(categories: dict[str, dict[str, dict[str, float]]]) -> bool:
+    """The paper's pattern: in both modes the share of stimulus taken away is smallest in World."""
+    return all(
+        "World" in rows and max(rows, key=lambda name: rows[name]["stimulus_change"]) == "World"
+        for rows in categories.values()
+    )
 
 
 def _methods(results: Sequence[CalmResult]) -> dict[str, int]:
