@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from agents.calm.adjust import Calmer
 from agents.calm.background import joined
 from agents.calm.types import CalmResult, Mode
+from recsys_core.emotion import stimulus
 
 
 def parts_alone(results: Sequence[CalmResult], mode: Mode, calmer: Calmer) -> dict[str, float]:
@@ -33,11 +34,14 @@ def parts_alone(results: Sequence[CalmResult], mode: Mode, calmer: Calmer) -> di
             joined(result.original, result.background.text) if result.background else result.original
             for result in results
         ]
-    raw = float(calmer.gauge.stimuli([result.original for result in results]).mean())
+    raw = _mean([result.original for result in results], calmer)
     return {
-        f"control.{part}.{mode}": float(calmer.gauge.stimuli(texts).mean()) / raw - 1.0 if raw else 0.0
-        for part, texts in versions.items()
+        f"control.{part}.{mode}": _mean(texts, calmer) / raw - 1.0 if raw else 0.0 for part, texts in versions.items()
     }
+
+
+def _mean(texts: list[str], calmer: Calmer) -> float:
+    return float(stimulus(calmer.gauge.scorer.probabilities(texts)).mean())
 
 
 def _words(result: CalmResult) -> str:
