@@ -11,6 +11,7 @@ from app.settings import load_settings
 from app.ui import reading_html, style
 from app.ui.balance import draw_balance
 from app.ui.gate import is_open
+from app.ui.reading import watch_finer
 from app.ui.reading_dialog import draw_open_text
 from app.ui.session import Session, open_session
 from app.ui.sidebar import draw_sidebar
@@ -55,6 +56,7 @@ def main() -> None:
             return
         draw_conversation(session, client, info, rule, k)
         draw_open_text(session, client)
+        watch_finer(session, client)
     except ClientError as error:
         st.error(error.message, icon=":material/error:")
         st.button("Try again", icon=":material/refresh:", key="retry")
