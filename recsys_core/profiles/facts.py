@@ -283,8 +283,8 @@ def _liking(held: _Held, opinion: Opinions) -> Floats:
     up, down = opinion.verdicts > 0, opinion.verdicts < 0
     if not up.any() or not down.any():
         return np.zeros(held.width)
-    liked: Floats = np.asarray(up / up.sum(), dtype=np.float64)
-    disliked: Floats = np.asarray(down / down.sum(), dtype=np.float64)
+    liked: Floats = np.multiply(up, 1.0 / int(up.sum()), dtype=np.float64)
+    disliked: Floats = np.multiply(down, 1.0 / int(down.sum()), dtype=np.float64)
     return np.subtract(held.sums(liked), held.sums(disliked))
 
 
@@ -364,8 +364,8 @@ def _drift(averages: Averages, held: _Held, items: Ints, config: FactsConfig) ->
     limits = ShiftConfig()
     far = shift(then, now, limits)
     late = np.arange(len(items)) >= len(before)
-    lately: Floats = np.asarray(late / len(newest), dtype=np.float64)
-    earlier: Floats = np.asarray(~late / len(before), dtype=np.float64)
+    lately: Floats = np.multiply(late, 1.0 / len(newest), dtype=np.float64)
+    earlier: Floats = np.multiply(~late, 1.0 / len(before), dtype=np.float64)
     change: Floats = np.subtract(held.sums(lately), held.sums(earlier))
     # of ten items, three more or fewer: less is chance
     order = np.argsort(-np.abs(change), kind="stable").tolist()
