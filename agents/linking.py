@@ -22,6 +22,8 @@ SUGGEST = 0.68
 """From this confidence on, what a name may mean is put to the user."""
 CLOSE = 0.04
 """A second candidate this near the first is named, too."""
+_OTHER_BEGINNING = 0.1
+"""Taken off a spelling that begins with another letter."""
 _MEANING = 0.3
 """Weight of the vectors' similarity beside that of the spelling."""
 
@@ -64,4 +66,10 @@ def candidates(name: str, context: AgentContext, tools: ToolContext) -> list[tup
 def _alike(name: str, title: str) -> float:
     """Likeness of spelling, 0 to 1, with the nearest form of a title."""
     wanted = without_article(plain(name))
-    return max((fuzz.ratio(wanted, without_article(form)) for form in title_forms(title)), default=0.0) / 100
+    return max((_spelt(wanted, without_article(form)) for form in title_forms(title)), default=0.0)
+
+
+def _spelt(wanted: str, form: str) -> float:
+    # who misspells a title gets its first letter right: "Interstellar" is no "Cinderella"
+    alike = fuzz.ratio(wanted, form) / 100
+    return alike if wanted[:1] == form[:1] else alike - _OTHER_BEGINNING

@@ -45,13 +45,14 @@ def refine(intent: Intent, reply: IntentReply, message: str, rules: RuleUndersta
         rules: vocabulary of the catalogue.
         titles: titles of the catalogue.
     """
+    guesses = not _tells_a_kind(intent, rules.roles)
     out = {plain(phrase) for phrase in reply.avoid} & {plain(phrase) for phrase in reply.want}
     known = {(wish.field, value) for wish in intent.wishes for value in wish.values}
     wishes = list(intent.wishes)
     for phrase, negative in [*((p, False) for p in [*reply.want, reply.mood]), *((p, True) for p in reply.avoid)]:
         if not phrase or plain(phrase) in out:
             continue
-        for wish in _wishes(phrase, negative, message, rules):
+        for wish in _wishes(phrase, negative, message, rules, guesses=guesses):
             if not {(wish.field, value) for value in wish.values} & known:
                 wishes.append(wish)
                 known |= {(wish.field, value) for value in wish.values}
@@ -62,17 +63,33 @@ def refine(intent: Intent, reply: IntentReply, message: str, rules: RuleUndersta
         item_id = rules.catalogue.ids[best.index] if best is not None and best.confidence >= SURE else None
         if item_id and item_id not in anchors and f" {plain(name)} " in said and not rules.vocabulary.knows(name):
             anchors.append(item_id)
-    mood = rules.vocabulary.mood(reply.mood) if reply.mood and not intent.mood else None
+    heard = reply.mood and not intent.mood and (guesses or _said(reply.mood, message))
+    mood = rules.vocabulary.mood(reply.mood) if heard else None
     named = mood.words if mood is not None and not mood.topic else intent.mood
     return intent.model_copy(update={"wishes": wishes, "anchors": anchors[:20], "mood": named})
 
 
-def _wishes(phrase: str, negative: bool, message: str, rules: RuleUnderstanding) -> list[Wish]:
+def _tells_a_kind(intent: Intent, roles: Roles) -> bool:
+    """Whether the message said what kind of thing is meant: by a kind, an example, or by going on with a list.
+
+    What is left of such a message is mostly talk ("my nephews are visiting"), and a small model makes kinds of that.
+    """
+    kinds = any(wish.field in roles.genres for wish in intent.wishes)
+    return bool(kinds or intent.anchors or intent.seen or intent.liked or intent.disliked or intent.more)
+
+
+def _said(phrase: str, message: str) -> bool:
+    return f" {plain(phrase)} " in f" {plain(message)} "
+
+
+def _wishes(phrase: str, negative: bool, message: str, rules: RuleUnderstanding, *, guesses: bool) -> list[Wish]:
     vocabulary, roles = rules.vocabulary, rules.roles
+    spoken = _said(phrase, message)
+    if not spoken and not guesses:
+        return []
     meanings = vocabulary.lookup(phrase)[:1]
     if meanings:
         # a value that was not said is the model's guess: liked, not demanded
-        spoken = f" {plain(phrase)} " in f" {plain(message)} "
         return [
             Wish(
                 field=m.field,

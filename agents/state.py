@@ -31,6 +31,8 @@ class SlateCard(BaseModel):
     """Attributes that may be shown and spoken of."""
     reason: str = ""
     """One sentence: why this item."""
+    reason_written: str = ""
+    """The reason as it was before titles in it were worded calmly; empty where nothing was."""
     score: float = 0.0
     """What the slate is sorted by."""
 

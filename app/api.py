@@ -11,7 +11,21 @@ from app import failures
 from app.keys import load_keys
 from app.limits import RateLimit
 from app.middleware import BodyLimit, Callers, Measure
-from app.routes import balance, calm, chat, health, info, items, memory, profiles, reading, recommend, threads, users
+from app.routes import (
+    balance,
+    calm,
+    chat,
+    health,
+    info,
+    items,
+    memory,
+    profiles,
+    reading,
+    recommend,
+    threads,
+    tuning,
+    users,
+)
 from app.runtime import Runtime
 from app.settings import Settings, load_settings
 from app.tracing import Trace, exported
@@ -45,7 +59,22 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.state.runtime = runtime
     app.state.user_limit = RateLimit(settings.rate)
     failures.install(app)
-    for module in (health, info, recommend, chat, items, users, profiles, memory, threads, calm, reading, balance):
+    everything = (
+        health,
+        info,
+        recommend,
+        chat,
+        items,
+        users,
+        profiles,
+        memory,
+        threads,
+        calm,
+        reading,
+        balance,
+        tuning,
+    )
+    for module in everything:
         app.include_router(module.router)
     # The last one added is the first one passed.
     app.add_middleware(BodyLimit, limit=settings.body_bytes)

@@ -11,10 +11,12 @@ from app.settings import load_settings
 from app.ui import reading_html, style
 from app.ui.balance import draw_balance
 from app.ui.gate import is_open
+from app.ui.reading import watch_finer
 from app.ui.reading_dialog import draw_open_text
 from app.ui.session import Session, open_session
 from app.ui.sidebar import draw_sidebar
 from app.ui.suggestions import suggestions
+from app.ui.tuning import draw_tuning
 from app.ui.turns import draw_message, run_turn
 
 _OTHERS = "Show me others"
@@ -46,11 +48,15 @@ def main() -> None:
         info = fetch_info(settings.client_url, settings.key)
         session = open_session(client)
         rule, k = draw_sidebar(session, client, info)
+        if session.tuning:
+            draw_tuning(session, client)
+            return
         if session.reading.balance:
             draw_balance(session, client)
             return
         draw_conversation(session, client, info, rule, k)
         draw_open_text(session, client)
+        watch_finer(session, client)
     except ClientError as error:
         st.error(error.message, icon=":material/error:")
         st.button("Try again", icon=":material/refresh:", key="retry")

@@ -157,6 +157,28 @@ class SidraClient:
     def _change(self, method: str, path: str, body: Json) -> Json:
         return self._json(method, path, json=body, timeout=_CHANGE)
 
+    # --- tuning ---
+
+    def tuning(self) -> Json:
+        """What is in force, studies with their trials, promotions and roll-backs."""
+        return self._json("GET", "/v1/tuning")
+
+    def start_tuning(self, **body: Any) -> Json:
+        """Begin a study: `trials`, `seconds`, `floor`, `llm`, `seed`."""
+        return self._change("POST", "/v1/tuning", body)
+
+    def stop_tuning(self) -> Json:
+        """Stop the study that is at work."""
+        return self._json("DELETE", "/v1/tuning/running", timeout=_CHANGE)
+
+    def decide_tuning(self, study: str, *, approve: bool) -> Json:
+        """Serve what a study proposes, or drop it."""
+        return self._change("POST", f"/v1/tuning/{_path(study)}/decision", {"approve": approve})
+
+    def roll_back_tuning(self) -> Json:
+        """Serve by the plan before the last promotion."""
+        return self._change("POST", "/v1/tuning/rollback", {})
+
     # --- users ---
 
     def feedback(self, user_id: str, item_id: str, value: int, thread_id: str | None = None) -> Json:

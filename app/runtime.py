@@ -17,6 +17,8 @@ from app.failures import NotReady
 from app.metrics import Metrics
 from app.recommending import beam_config, generator_servers
 from app.settings import Settings
+from app.steward import Steward
+from app.tuning_job import TuningJob
 from recsys_core.errors import ReleaseError, SidraError
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Runtime:
         self._next_wishes: NextWishes | None = None
         self._loading: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self.steward = Steward(self)
+        self.tuning = TuningJob(settings.home, settings.llm)
 
     @property
     def ready(self) -> bool:
@@ -181,6 +185,8 @@ class Runtime:
             await asyncio.wait([self._loading])
         if self._warming is not None:
             await asyncio.wait([self._warming])
+        await self.steward.close()
+        await asyncio.to_thread(self.tuning.close)
         if self._next_wishes is not None:
             await self._next_wishes.close()
         if self._conversations is not None:
@@ -198,6 +204,7 @@ class Runtime:
         try:
             await self._stage("recommender", self._open_recommender)
             if self.stages["recommender"].state == "ready":
+                self.steward.start()
                 await self._stage("conversations", self._open_conversations)
             else:
                 self.stages["conversations"] = Stage("failed", "the recommender is not there")

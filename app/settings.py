@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     """Days after which what somebody's diary of reading holds is deleted; it is off until they switch it on."""
     merge_after: int = Field(default=200, ge=0)
     """So many new and re-tagged items are merged into a new release in the background; 0: only when asked."""
+    watch_quality: bool = True
+    """Whether a promoted plan's quality is watched in use; it takes the memory of a second open release."""
     otel_endpoint: str | None = None
     """Collector that spans are sent to (OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`); None sends none."""
     profile_candidates: int = Field(default=1, ge=1, le=16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools import intervene, items, recommend, wishes
+from tools import emotion, intervene, items, recommend, wishes
 from tools.access import ToolAccess, ToolMeter
 from tools.context import ToolContext
 from tools.errors import ToolError
@@ -15,6 +15,7 @@ __all__ = [
     "ToolError",
     "ToolMeter",
     "ToolRegistry",
+    "emotion",
     "intervene",
     "items",
     "recommend",

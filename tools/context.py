@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.catalog.filters import ItemFilter
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult
 from tools.access import ToolAccess
 from tools.titles import TitleIndex
+
+if TYPE_CHECKING:
+    from tools.emotion import Calms
 
 
 class Recommends(Protocol):
@@ -56,3 +59,5 @@ class ToolContext:
     """Thumbs of this user, item id -> 1 or -1, oldest first."""
     access: ToolAccess = field(default_factory=ToolAccess)
     """Who calls and what they may; nothing, unless somebody says so."""
+    calms: Calms | None = None
+    """What calms texts, where somebody opened it."""

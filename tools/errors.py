@@ -14,6 +14,7 @@ ToolErrorKind = Literal[
     "unknown_item",
     "bad_filter",
     "unknown_user",
+    "unavailable",
 ]
 
 

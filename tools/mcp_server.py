@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.access import ToolAccess
 from tools.context import Recommends, ToolContext
+from tools.emotion import Calms
 from tools.errors import ToolError
 from tools.inert import without_hidden
 from tools.registry import Tool, ToolRegistry, registry
@@ -33,6 +34,7 @@ SERVED = frozenset(
         "count_items",
         "explain_item",
         "user_history",
+        "calm_text",
     ]
 )
 """Tools that others may call."""
@@ -48,6 +50,7 @@ def mcp_server(
     user_id: str,
     feedback: Callable[[], dict[str, int]] = dict,
     tools: ToolRegistry = registry,
+    calms: Calms | None = None,
 ) -> Server[Any]:
     """A server of the tools; the caller connects it to a transport.
 
@@ -56,6 +59,7 @@ def mcp_server(
         user_id: for whom; an unknown one is a guest.
         feedback: thumbs of that user, item id -> 1 or -1.
         tools: where they are registered.
+        calms: what calms texts; without it `calm_text` says that nothing does.
 
     Raises:
         ModuleNotFoundError: the package `mcp` is not installed (`pip install 'sidra[mcp]'`).
@@ -67,7 +71,7 @@ def mcp_server(
 
     def run(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         recommender, titles = current()
-        context = ToolContext(recommender, titles, user_id, feedback(), ToolAccess.to("mcp", served, limit=1))
+        context = ToolContext(recommender, titles, user_id, feedback(), ToolAccess.to("mcp", served, limit=1), calms)
         answer: dict[str, Any] = _shown(tools.call(name, arguments, context).model_dump(mode="json"))
         return answer
 

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Goes up when graph, verifier or background choose differently for the same text; part of cache keys."""
 
 
@@ -129,7 +129,7 @@ class Calmer:
         done = await build_graph().ainvoke(state, context=CalmContext(self.gauge, writer))
         by = {line.by for line in done["lines"]}
         made_by: Literal["llm", "lexicon", "unchanged"] = (
-            "llm" if "llm" in by else "lexicon" if "lexicon" in by else "unchanged"
+            "llm" if "llm" in by else "lexicon" if "lexicon" in by or done["frame"] else "unchanged"
         )
         before, after = self.gauge.stimuli([request.text, done["text"]])
         return CalmResult(
@@ -149,6 +149,7 @@ class Calmer:
                 )
                 for line in done["lines"]
             ],
+            frame=done["frame"],
             background=done.get("background"),
             marks=done["marks"],
         )
@@ -166,7 +167,8 @@ class Calmer:
             [part for source in request.sources for part in (source.item_id, source.text)] if mode == "cool" else []
         )
         made_with = (writer.name if writer is not None else "lexicon", self.gauge.name)
-        return cache_key(mode, request.text, *made_with, str(RULES_VERSION), lexicon_version(), *sources)
+        rules = (str(RULES_VERSION), lexicon_version(), "framed" if request.may_frame else "")
+        return cache_key(mode, request.text, *made_with, *rules, *sources)
 
 
 async def calm(

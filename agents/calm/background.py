@@ -13,7 +13,7 @@ from tools.inert import inert
 
 LEAD = "Background: "
 """Stands before the sentence."""
-CALM_ENOUGH = 0.25
+CALM_ENOUGH = 0.15
 """Background with more stimulus than this calms nobody."""
 _ALIKE, _SAME = 0.30, 0.92
 _SHORTEST, _LONGEST = 30, 240

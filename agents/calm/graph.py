@@ -1,7 +1,7 @@
 """The graph that calms one text: analyse -> rewrite -> verify, once more for a repair, then background.
 
 A sentence is only touched when it is loud. Each is tried by the language model (when there is one), repaired once, then
-by the lexicon, and left as it is when nothing passes the verifier.
+by the lexicon, and left as it is when nothing passes the verifier. A text that is loud even then is announced.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from langgraph.runtime import Runtime
 
 from agents.calm import background as backgrounds
 from agents.calm.facts import quotations
+from agents.calm.frame import FRAME, STILL_LOUD, may_be_framed
 from agents.calm.measure import Gauge
-from agents.calm.soften import drafts
+from agents.calm.soften import drafts, told
 from agents.calm.types import Background, CalmRequest, Mode
-from agents.calm.verify import TEXT_SIMILARITY, Judged, problems
+from agents.calm.verify import SMALLEST_FALL, TEXT_SIMILARITY, Judged, problems
 from agents.calm.writer import SentenceWriter
 from recsys_core.emotion.text import Sentence, sentences
 
@@ -67,6 +68,7 @@ class CalmState(TypedDict, total=False):
     lines: list[Line]
     round: int
     text: str
+    frame: str | None
     background: Background | None
     marks: list[str]
 
@@ -129,7 +131,8 @@ def verify(state: CalmState, runtime: Runtime[CalmContext]) -> dict[str, Any]:
             if line.objections:
                 line.reason += f"; the language model's version was dropped: {line.objections[0]}"
     text = _whole(state["request"].text, state["lines"], gauge)
-    return {"lines": state["lines"], "text": text}
+    frame = _frame(state, text, gauge)
+    return {"lines": state["lines"], "text": f"{frame or ''}{text}", "frame": frame}
 
 
 def after_verify(state: CalmState) -> Literal["rewrite", "background", "__end__"]:
@@ -189,6 +192,8 @@ def _judge_proposal(line: Line, gauge: Gauge) -> None:
 def _by_lexicon(line: Line, gauge: Gauge) -> None:
     """The calmest of the lexicon's versions that passes; the sentence as it is when none does."""
     made = drafts(line.sentence.text)
+    if line.stimulus >= LOUD:
+        made += told(line.sentence.text, made)
     if not made:
         line.reason = "loud, but no calmer wording is known that keeps the facts"
         return
@@ -220,6 +225,17 @@ def _whole(original: str, lines: list[Line], gauge: Gauge) -> str:
         worst.reason = "left alone: the whole text would have become too unlike the original, or not calmer"
         text = _put_together(original, lines)
     return text
+
+
+def _frame(state: CalmState, text: str, gauge: Gauge) -> str | None:
+    """The announcement, where calm words were not enough and it makes the text calmer and leaves it alike enough."""
+    original = state["request"].text
+    if state["mode"] == "raw" or not state["request"].may_frame or not may_be_framed(text):
+        return None
+    before, after = gauge.stimuli([text, FRAME + text])
+    if before < STILL_LOUD or after > before - SMALLEST_FALL:
+        return None
+    return FRAME if gauge.similarities(original, [FRAME + text])[0] >= TEXT_SIMILARITY else None
 
 
 def _put_together(original: str, lines: list[Line]) -> str:

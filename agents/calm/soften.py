@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from agents.calm.facts import quotations
@@ -16,7 +17,12 @@ from recsys_core.emotion.text import fixed_spans
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SHOUT = re.compile(r"!+(?=[\s\"'”’)\]]|$)|\?!+|!+\?+|!{2,}")
+_QUESTION = re.compile(r"[\w'’][^?!\n]*\?+", re.UNICODE)
+_ASKED = "The question is: "
+_ASKING = frozenset({"will", "would", "could", "should", "may", "might", "must", "shall", "isn't", "aren't", "won't"})
 _ARTICLE = re.compile(r"\b(a)n?(\s+)$", re.IGNORECASE)
+_ALL_SETS = 4
+"""Of so many edits every set is tried; of more, each alone and each left out."""
 _SINGLES = 6
 """So many edits are also tried each alone."""
 _BEFORE_NOUN, _BEFORE_VERB, _AFTER_NOUN = group("before-noun"), group("before-verb"), group("after-noun")
@@ -65,7 +71,10 @@ def drafts(sentence: str) -> list[Draft]:
     reasons = (*extra, *(edit.reason for edit in edits))
     most = max(len(edit.wordings) for edit in edits)
     made = [Draft(apply(spoken, edits, choice), reasons) for choice in range(most)]
-    if len(edits) > 1:
+    if 1 < len(edits) <= _ALL_SETS:
+        sets = (some for size in range(1, len(edits)) for some in combinations(edits, size))
+        made += [Draft(apply(spoken, some), (*extra, *(edit.reason for edit in some))) for some in sets]
+    elif edits:
         made += [Draft(apply(spoken, [edit]), (*extra, edit.reason)) for edit in edits[:_SINGLES]]
         made += [
             Draft(apply(spoken, rest), (*extra, *(e.reason for e in rest)))
@@ -73,6 +82,28 @@ def drafts(sentence: str) -> list[Draft]:
             if len(rest := [*edits[:left_out], *edits[left_out + 1 :]]) > 1
         ]
     return list(dict.fromkeys(draft for draft in made if draft.text != sentence))
+
+
+def told(sentence: str, made: Sequence[Draft]) -> list[Draft]:
+    """A question as a sentence that tells it, from the question itself and from its calmer versions.
+
+    "Is this the end of Acme?" becomes "The question is: is this the end of Acme." Nothing but the mark goes.
+
+    Args:
+        sentence: any sentence; one that isn't a question, or is quoted, has no such version.
+        made: calmer versions of it.
+    """
+    if quotations(sentence) or not _QUESTION.fullmatch(sentence):
+        return []
+    versions = [(draft.text, draft.reasons) for draft in made[:1]] + [(sentence, ())]
+    out = []
+    for text, reasons in versions:
+        body = text.rstrip("?!. ")
+        first = _WORD.match(body)
+        if first is not None and first[0].casefold() in FUNCTION_WORDS | _ASKING and not first[0][1:].isupper():
+            body = body[0].lower() + body[1:]
+        out.append(Draft(f"{_ASKED}{body}.", (*reasons, "a question")))
+    return out
 
 
 def find_edits(sentence: str) -> list[Edit]:

@@ -35,6 +35,8 @@ class CalmRequest(BaseModel):
     """Item that the text belongs to, if any."""
     sources: tuple[Source, ...] = ()
     """Records for COOL's background sentence, in order of preference; without any there is no background."""
+    may_frame: bool = True
+    """Whether a neutral announcement may stand before it when calm words aren't enough; not for titles."""
 
 
 class SentenceChange(BaseModel):
@@ -75,7 +77,8 @@ class CalmResult(BaseModel):
     mode: Mode
     """Which mode."""
     method: Method
-    """What made the text: the language model (for one sentence at least), the lexicon, nothing, or the cache."""
+    """What made the wording: the language model (for one sentence at least), the lexicon, nothing, or the cache. A text
+    that only got an announcement before it was made by the lexicon's rules."""
     made_by: Literal["llm", "lexicon", "unchanged"]
     """The same, for a cached text what made it when it was made."""
     stimulus_before: float
@@ -84,6 +87,8 @@ class CalmResult(BaseModel):
     """The same of the text shown."""
     sentences: list[SentenceChange] = Field(default_factory=list)
     """The sentences of the original, in order."""
+    frame: str | None = None
+    """Neutral announcement put before the text because calm words weren't enough; None when there is none."""
     background: Background | None = None
     """COOL's sentence; None in other modes and where no record had one that fits."""
     marks: list[str] = Field(default_factory=list)

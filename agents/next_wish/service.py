@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from agents.allowed import ALLOWED
+from agents.intent import Wish
 from agents.llm.protocol import ChatModel, LLMError, TurnBudget
 from agents.llm.schemas import NextWishReply
 from agents.next_wish.context_pieces import Piece, choose
 from agents.next_wish.state import Look, Looks, NextWishConfig, Suggestion, Suggestions
-from agents.next_wish.wording import read_back, tags_of, word
+from agents.next_wish.wording import against, read_back, tags_of, word
 from agents.store import FeedbackStore
 from agents.understanding.roles import Roles
 from agents.understanding.rules import RuleUnderstanding
@@ -63,6 +64,7 @@ class NextWishes:
         rules: RuleUnderstanding,
         titles: TitleIndex,
         idle: Callable[[], bool] = lambda: True,
+        held: Sequence[Wish] = (),
     ) -> Suggestions:
         """Suggestions for a person, at once; where interest has moved, a language model is asked behind them.
 
@@ -72,6 +74,7 @@ class NextWishes:
             rules: of its catalogue.
             titles: of its catalogue.
             idle: asked before the language model is: False while it is needed for conversations.
+            held: what the person said for good; nothing that goes against it is suggested.
         """
         thumbs = await asyncio.to_thread(self._feedback.of, user_id)
         access = ToolAccess.to("next_wish", ALLOWED["next_wish"])
@@ -97,7 +100,7 @@ class NextWishes:
         )
         expected = await asyncio.to_thread(registry.invoke, "expected_wishes", arguments, ExpectedWishes, tools)
         return Suggestions(
-            chips=self._worded(expected.wishes, rules),
+            chips=self._worded(expected.wishes, rules, held),
             shift=None if far is None else round(far, 4),
             moved=moved,
             # what was begun may be done by now, but these suggestions don't have it
@@ -126,13 +129,15 @@ class NextWishes:
         while (task := self._asking.get(user_id)) is not None:
             await asyncio.wait([task])
 
-    def _worded(self, wishes: list[ExpectedWish], rules: RuleUnderstanding) -> list[Suggestion]:
+    def _worded(self, wishes: list[ExpectedWish], rules: RuleUnderstanding, held: Sequence[Wish]) -> list[Suggestion]:
         chips: list[Suggestion] = []
         for wish in wishes:
             if len(chips) == self.config.chips:
                 break
             if (worded := word(wish.tags, rules)) is not None:
                 text, read = worded
+                if against(read, held):
+                    continue
                 by = "llm" if wish.proposed else "rules"
                 chips.append(
                     Suggestion(text=text, wishes=read, probability=wish.probability, share=wish.share, by=by)  # type: ignore[arg-type]

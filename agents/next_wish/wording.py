@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from agents.intent import Act, Wish
@@ -54,6 +55,22 @@ def tags_of(wishes: Sequence[Wish]) -> list[Interest] | None:
         else:
             return None
     return tags
+
+
+def against(wishes: Sequence[Wish], held: Sequence[Wish]) -> bool:
+    """Whether one of these wishes can't be met together with what a person holds to for good ("never horror")."""
+    return any(_excludes(rule, wish) for wish in wishes for rule in held if rule.hard and rule.field == wish.field)
+
+
+def _excludes(rule: Wish, wish: Wish) -> bool:
+    if rule.is_range != wish.is_range:
+        return False
+    if not rule.is_range:
+        common = set(rule.values) & set(wish.values)
+        return set(wish.values) <= common if rule.negative else not common
+    low, high = (-math.inf if rule.low is None else rule.low), (math.inf if rule.high is None else rule.high)
+    begin, end = (-math.inf if wish.low is None else wish.low), (math.inf if wish.high is None else wish.high)
+    return low <= begin and end <= high if rule.negative else end < low or high < begin
 
 
 def _same(wishes: Sequence[Wish], tags: Sequence[Interest]) -> bool:

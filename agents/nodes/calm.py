@@ -31,14 +31,18 @@ async def calm(state: ConversationState, context: AgentContext) -> tuple[dict[st
     if not wanted:
         if items and intent.act is Act.reading:
             emit(CalmEvent(readings=await readings.read(user, thread, items, context.recommender)))
+            return await _reasons(state, context), "original texts"
         return {}, "original texts"
     found = await readings.read(user, thread, wanted, context.recommender)
-    changes: dict[str, Any] = {}
-    if state["outcome"].slate_changed:
-        # a reason may quote a headline of the person's history
-        changes["slate"] = await reasons_in_mode(state, context)
-        if changes["slate"] != state["slate"]:
-            emit(SlateEvent(cards=changes["slate"], final=True, note=state["outcome"].closest))
+    changes = await _reasons(state, context)
     emit(CalmEvent(readings=found))
     changed = sum(reading.method != "unchanged" for reading in found)
     return changes, f"{changed} of {len(found)} texts reworded"
+
+
+async def _reasons(state: ConversationState, context: AgentContext) -> dict[str, Any]:
+    """The slate with its reasons in the mode that holds now: a reason may quote a headline of the person's history."""
+    cards = await reasons_in_mode(state, context)
+    if cards != state["slate"]:
+        emit(SlateEvent(cards=cards, final=True, note=state["outcome"].closest))
+    return {"slate": cards}

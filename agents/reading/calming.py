@@ -144,7 +144,9 @@ def requests_of(item: ItemText, mode: Mode, sources: Sequence[Source]) -> dict[P
     lent = tuple(sources) if mode == "cool" else ()
     last = next(reversed(parts), None)
     return {
-        part: CalmRequest(text=text, item_id=item.item_id, sources=lent if part == last else ())
+        part: CalmRequest(
+            text=text, item_id=item.item_id, sources=lent if part == last else (), may_frame=part == "text"
+        )
         for part, text in parts.items()
     }
 

@@ -333,12 +333,21 @@ def _shown(item: ItemText, held: Effective, calm: Mapping[Part, CalmResult]) -> 
         background_item=background.item_id if background else "",
         method=methods[-1] if methods else "unchanged",
         marks=list(dict.fromkeys(marks)),
-        sentences=[Change(**change.model_dump()) for result in results for change in result.sentences],
+        sentences=[change for result in results for change in _changes(result)],
         stimulus=0.0,
         stimulus_shown=0.0,
         level="",
         level_shown="",
     )
+
+
+def _changes(result: CalmResult) -> list[Change]:
+    """Sentence by sentence, an announcement first."""
+    lines = [Change(**change.model_dump()) for change in result.sentences]
+    if result.frame is None:
+        return lines
+    reason = "announced neutrally: calmer words alone left the text loud"
+    return [Change(before="", after=result.frame.strip(), changed=True, reason=reason), *lines]
 
 
 def _without_background(result: CalmResult) -> str:

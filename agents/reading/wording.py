@@ -51,6 +51,8 @@ async def worded(state: ConversationState, context: AgentContext) -> AbstractCon
 async def reasons_in_mode(state: ConversationState, context: AgentContext) -> list[SlateCard]:
     """The cards of the slate, with titles of the person's history in their reasons as this person gets to read them.
 
+    Worded from what the reasons first said, so that they are the original again after a switch back to RAW.
+
     Args:
         state: of the running turn.
         context: with the thread's choices; readings must be served.
@@ -60,11 +62,16 @@ async def reasons_in_mode(state: ConversationState, context: AgentContext) -> li
     history = context.recommender.history(state["user_id"], 200) or []
     thumbs = await asyncio.to_thread(context.feedback.of, state["user_id"])
     known = [i for i in dict.fromkeys([*history, *thumbs, *state["request"].anchors]) if i in context.catalogue]
-    reasons = "\n".join(card.reason for card in cards)
+    written = [card.reason_written or card.reason for card in cards]
+    reasons = "\n".join(written)
     named = [item for item in known if spoken_title(context.catalogue.get(item).title) in reasons]
     found = await readings.read(state["user_id"], context.thread_id, named, context.recommender)
     shown = {spoken_title(each.title): spoken_title(each.shown_title) for each in found}
-    return [card.model_copy(update={"reason": _reworded(card.reason, shown, None)}) for card in cards]
+    out = []
+    for card, reason in zip(cards, written, strict=True):
+        now = _reworded(reason, shown, None)
+        out.append(card.model_copy(update={"reason": now, "reason_written": reason if now != reason else ""}))
+    return out
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from agents.understanding.lexicon import BEYOND as BEYOND_WORDS
 from agents.understanding.lexicon import DISCOVER, HOLIDAYS, LONG_TAIL, POPULAR, SEASONS
 from agents.understanding.text import NUMBER, NUMBER_WORDS, Utterance
 from recsys_core.generator.protocol import Task
@@ -170,6 +171,8 @@ REFINE = re.compile(
     r"(?:only|just|then|though|either|too|plus|max|maximum|minimum|tops)(?: then)?\W*$|too (?:old|new|"
     r"long|short|scary|violent|dark)|this time)\b"
 )
+BEYOND = re.compile(rf"\b(?:{BEYOND_WORDS})\b")
+"""Out of one's comfort zone."""
 _TASKS = ((re.compile(rf"\b(?:{LONG_TAIL})\b"), Task.long_tail), (re.compile(rf"\b(?:{DISCOVER})\b"), Task.discover))
 _POPULAR = re.compile(rf"\b(?:{POPULAR})\b")
 _HOLIDAYS = [

@@ -213,6 +213,8 @@ def _read_clause(raw: str, rules: Rules, *, entered: bool = False) -> Clause | N
         if _NOT_OF_ONESELF.search(folded) or (kind == "like" and _OF_THE_LIST.search(folded)):
             meant = kind
             break
+        if kind == "like" and _lists_titles(words, rules):
+            break
         wishes = _linked(words, kind, rules)
         if wishes:
             return Clause(_for_good(wishes, kind), wishes, _trimmed(raw), asked is not None)
@@ -271,6 +273,13 @@ def _subtitles(bare: str, kind: Kind, rules: Rules) -> list[Wish]:
 
 def _names_a_title(words: str, rules: Rules) -> bool:
     return bool(rules.understand(_bare(words) or words, Scene()).anchors)
+
+
+def _lists_titles(words: str, rules: Rules) -> bool:
+    """Whether words name several items ("Alien and Aliens"), whatever else their words could mean."""
+    if not re.search(r",| (?:and|or|&) ", words) or not words[:1].isupper():
+        return False
+    return len(rules.understand(f"something like {_bare(words)}", Scene()).anchors) > 1
 
 
 def _together(found: list[Clause], rest: list[str], scene: Scene, rules: Rules) -> Intent:

@@ -165,7 +165,8 @@ LONG_TAIL = (
     r"hidden gems?|lesser[- ]known|less(?:er)? (?:known|popular|famous)|little[- ]known|"
     r"obscure|under ?the radar|underrated|"
     r"overlooked|not (?:so |too |that )?(?:popular|famous|well[- ]known|mainstream)|off the beaten (?:path|track)|"
-    r"nothing mainstream|niche|unknown|less mainstream|rare finds?"
+    r"nothing mainstream|niche|unknown|less mainstream|rare finds?|"
+    r"(?:that )?(?:nobody|no one|no-one|hardly anyone|few people) (?:ever )?(?:talks? about|knows?(?: of)?|has (?:seen|heard of))"
 )
 """Pattern: wants what few know."""
 
@@ -177,10 +178,17 @@ POPULAR = (
 DISCOVER = (
     r"surprise me|something (?:completely |totally |entirely |really |very )?(?:different|new "
     r"to me|unexpected|unusual)|"
-    r"out of my comfort zone|outside my (?:comfort zone|usual taste)|not my usual|broaden my|explore|discover|"
+    r"not my usual|broaden my|explore|discover|"
     r"never (?:would have )?(?:thought of|heard of)|anything goes|random"
 )
 """Pattern: wants to leave their usual taste."""
+
+BEYOND = (
+    r"(?:(?:step(?:ping)?|go(?:ing)?|get(?:ting)? me|push(?:es)? me|far|way) )?"
+    r"(?:out of|outside(?: of)?|beyond) (?:my|our|the) "
+    r"(?:comfort zone|usual (?:taste|stuff|thing)|own taste|bubble)|leav(?:e|ing) (?:my|our) comfort zone"
+)
+"""Pattern: the same in an idiom, some of whose words would mean something else alone."""
 
 HOLIDAYS: dict[str, str] = {
     r"christmas(?:y|sy)?|xmas|x-mas|santa": "Christmas",

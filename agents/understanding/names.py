@@ -19,14 +19,20 @@ LIKE = re.compile(
     r"much|exactly|kind of|sort of|similar)\s+)*"
     r"(?:like|similar to|in the (?:style|vein|spirit|manner|mould|tradition) of|along the lines of|reminiscent of|"
     r"reminds me of|comparable to|"
-    r"close to|a la|as good as|such as|fans? of|based on (?:my love of|liking))\s+(?=\S)"
+    r"in the direction of|close to|a la|as good as|such as|fans? of|based on (?:my love of|liking))\s+(?=\S)"
 )
 LOVED = re.compile(
     r"\b(?:i|we)\s+(?:just |really |absolutely |also |recently )*(?:loved|liked|enjoyed|"
     r"adored?|love|adore|enjoy|like|watched and loved)\s+(?=\S)"
 )
+HATED = re.compile(
+    r"\b(?:i|we)\s+(?:really |just |absolutely |also |simply )*(?:hated?|disliked?|loathed?|despised?|"
+    r"(?:do ?n['o]t|did ?n['o]t|do not|did not|never)(?: really| much)? (?:like|enjoy|care for)d?|"
+    r"(?:can'?t|cannot|could ?n[o']t) stand)\s+(?=\S)"
+)
 _NOT_LIKE = re.compile(
-    r"(?:would|'d|did|do|feel|i|we|you|not|n't|looks?|sounds?)"
+    # whole words: the "fi" of "sci-fi like Alien" is no "i"
+    r"(?:(?<![\w-])(?:would|did|do|feel|i|we|you|not|looks?|sounds?)|'d|n't)"
     r"(?: (?:really|also|just|do|quite|usually|generally|mostly|always|actually|kinda|would|still|all))*\s*$"
 )
 _TITLE_WITH_YEAR = re.compile(

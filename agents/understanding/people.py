@@ -27,6 +27,11 @@ _NAME_NOUN = re.compile(
 )
 
 
+_BOTH_SIDES = re.compile(
+    r"\b(?:neither |either |both )?(?:in front of|before) (?:the camera )?(?:n?or|and) behind the camera\b|"
+    r"\bon (?:both|either) sides? of the camera\b"
+)
+
 _WELL_KNOWN = 3
 """Who made so many items is meant by the last name alone."""
 
@@ -78,20 +83,20 @@ class PeopleReader:
         if not self._full:
             return wishes, unknown
         for match in list(_BY.finditer(utterance.view)):
-            wish, end = self._after_cue(utterance, match, negative, unknown)
+            found, end = self._after_cue(utterance, match, negative, unknown)
             if end > match.end():
                 utterance.take(match.start(), end)
-            if wish:
-                wishes.append(wish)
+            wishes += found
         wishes += self._bare(utterance, negative)
         wishes += self._before_noun(utterance, negative)
         return wishes, unknown
 
     def _after_cue(
         self, utterance: Utterance, match: re.Match[str], negative: list[Span], unknown: list[str]
-    ) -> tuple[Wish | None, int]:
+    ) -> tuple[list[Wish], int]:
         fields = self._fields(match["cue"])
-        values: list[str] = []
+        people: list[list[str]] = []
+        joints: set[str] = set()
         chosen, end = "", match.end()
         start = end
         while True:
@@ -99,13 +104,19 @@ class PeopleReader:
             if found is None:
                 break
             chosen, names, end = found
-            values += names
-            joint = re.match(r"\s*(?:,\s*)?(?:or|and|,|&|/)\s+", utterance.view[end:])
+            people.append(names)
+            joint = re.match(r"\s*(?:,\s*)?(or|and|,|&|/)\s+", utterance.view[end:])
             if joint is None:
                 break
+            joints.add(joint[1])
             start = end + joint.end()
-        if values:
-            return self._wish(chosen, values, is_negative(negative, match.start())), end
+        if people:
+            ruled_out = is_negative(negative, match.start())
+            # "with A and B" wants both in one film; "by A and B" what either made
+            together = joints & {"and", "&"} and not joints & {"or", "/"} and chosen in self._roles.performers
+            if together and not ruled_out:
+                return [self._wish(chosen, names, False) for names in people], end
+            return [self._wish(chosen, [name for names in people for name in names], ruled_out)], end
         cut = CUT.search(utterance.view, match.end())
         end = cut.start() if cut else len(utterance.view)
         text = utterance.raw[match.end() : end].strip()
@@ -114,15 +125,16 @@ class PeopleReader:
         )
         if announced and text and len(text.split()) <= 4 and not self._vocabulary.knows(text):
             unknown.append(text[:60])
-            return None, end
-        return None, match.end()
+            return [], end
+        return [], match.end()
 
     def _name_at(self, utterance: Utterance, start: int, fields: tuple[str, ...]) -> tuple[str, list[str], int] | None:
         words = [m for m in re.finditer(r"[^\W\d_][\w'.-]*", utterance.view[start:])][:5]
         for count in range(len(words), 0, -1):
             end = start + words[count - 1].end()
             text = utterance.low[start:end].rstrip(".,'")
-            if "\x1f" in utterance.view[start:end] or re.search(r"[,;!?]", text):
+            # "Bill Murray or" is Bill Murray, not a misspelt longer name
+            if "\x1f" in utterance.view[start:end] or re.search(r"[,;!?]|\b(?:or|and)$", text):
                 continue
             found = self._lookup(text, fields, fuzzy=count <= 3 and len(text) >= 6)
             if found:
@@ -224,6 +236,19 @@ class PeopleReader:
 
     def _is_name(self, word: str) -> bool:
         return word not in FILLER and not self._vocabulary.knows(word)
+
+    def other_side(self, utterance: Utterance, wishes: list[Wish]) -> list[Wish]:
+        """The same people on the camera's other side, for "neither in front of nor behind the camera"."""
+        if utterance.pop(_BOTH_SIDES) is None:
+            return []
+        more = []
+        for wish in wishes:
+            others = self._roles.performers if wish.field in self._roles.makers else self._roles.makers
+            for field in others:
+                names = [self._full[key][field] for v in wish.values if field in self._full.get(key := plain(v), {})]
+                if names:
+                    more.append(self._wish(field, names, wish.negative))
+        return more
 
     def leftover(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
         """Makers whose last name stands in front of a kind ("a Hitchcock thriller"), once the kinds have been read."""

@@ -57,6 +57,7 @@ _IT = re.compile(
     r"\b(?:it|this one|that one|this (?:film|movie|book|item|game|album)|that (?:film|movie|"
     r"book|item|game|album)|this|that)\b"
 )
+_THOSE = re.compile(r"\b(?:(?:both(?: of)? |the )?(?:them|these|those)(?: two)?|both|the two(?: of them)?)\b")
 _BARE_NUMBERS = re.compile(
     r"\b(?P<n>\d{1,2})(?:\s*(?:,|and|or|&)\s*(?P<n2>\d{1,2}))*\b(?!\s*(?:hours?|minutes?|mins?|stars?|years?|s\b))"
 )
@@ -115,9 +116,11 @@ def read_pointers(
     if bare_numbers:
         for m in utterance.pop_all(_BARE_NUMBERS):
             pointed.slots += [int(n) for n in re.findall(r"\d+", m[0])]
+    if pronouns and not pointed.slots and scene.compared and utterance.pop(_THOSE):
+        pointed.items += scene.compared
     if all_words and utterance.pop(_ALL):
         pointed.slots += [card.slot for card in scene.slate]
-    if pronouns and not pointed.slots and utterance.pop(_IT):
+    if pronouns and not pointed.slots and not pointed.items and utterance.pop(_IT):
         _point_at_focus(pointed, scene)
     _resolve(pointed, scene)
     pairs = zip(before, utterance.view, strict=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 
-from agents.intent import Act, Intent, OfferKind, Wish
+from agents.intent import Act, Intent, OfferKind
 from agents.understanding import acts
 from agents.understanding.comparing import read_comparison
 from agents.understanding.languages import in_english
 from agents.understanding.lasting import read_lasting
-from agents.understanding.lexicon import FILLER
 from agents.understanding.mixed import combined, split_question
-from agents.understanding.moods import Mood
-from agents.understanding.names import LIKE, LOVED, TitleReader
+from agents.understanding.names import HATED, LIKE, LOVED, TitleReader
 from agents.understanding.negation import is_negative, negative_spans
 from agents.understanding.numbers import read_numbers
+from agents.understanding.other_scripts import kinds_in_english
 from agents.understanding.people import PeopleReader
 from agents.understanding.references import Pointed, read_pointers
 from agents.understanding.relative import read_relative
@@ -23,22 +22,18 @@ from agents.understanding.replies import read_reply
 from agents.understanding.roles import Roles
 from agents.understanding.scene import Scene
 from agents.understanding.spelled import spelled_out
-from agents.understanding.text import NUMBER_WORDS, Span, Utterance, to_number
+from agents.understanding.text import Span, Utterance
 from agents.understanding.topics import field_words, only_narrows, task_of, topic_words
-from agents.understanding.vocabulary import Hit, Vocabulary, phrase_for, wishes
+from agents.understanding.vocabulary import Vocabulary, wishes
+from agents.understanding.wish_words import WishWords, content
 from recsys_core.catalog.catalogue import Catalogue
+from recsys_core.generator.protocol import Task
 from tools.titles import TitleIndex, plain
 
 _COMPARATIVE = re.compile(
     r"\b(?:more|less|(?!(?:sold|prem|barr|glac|carr|front|cash|p|t)ier)\w{2,}ier|newer|older|shorter|longer|darker|lighter|smarter|"
     r"deeper|calmer|faster|slower|cheaper|later|earlier|weirder|stranger|softer|harder|bigger|smaller|better|tenser|sadder|"
     r"quieter|gentler|louder|milder)\b(?! than\b)"
-)
-_CHILD_AGE = re.compile(
-    r"\b(?:for )?(?:my |a |our |the )?(?:\w+ )?(?P<n>\d{1,2}|"
-    + "|".join(list(NUMBER_WORDS)[1:])
-    + r")[\s-]*(?:and \w+ )?"
-    r"(?:years?|yrs?|yo)[\s-]*(?:olds?)?\b(?<!years)(?<!year)"
 )
 _COMPLAINT = re.compile(
     r"\b(?:is|are|was|looks?|seems?|sounds?|feels?) (?:a (?:bit|little) |way |far |much |just )?(?:too|so)\b"
@@ -61,6 +56,7 @@ class RuleUnderstanding:
         self._titles = TitleReader(catalogue, titles, self.vocabulary)
         self.people = PeopleReader(catalogue, self.roles, self.vocabulary)
         self._field_words = field_words(self.roles)
+        self._words = WishWords(self.vocabulary, self.roles)
         self.title_forms = titles.forms
 
     def understand(self, message: str, scene: Scene) -> Intent:
@@ -71,8 +67,11 @@ class RuleUnderstanding:
             scene: what it was said into.
         """
         message, language = in_english(message, lambda words: plain(words) in self.title_forms)
-        intent = self._understood(spelled_out(message), scene)
         note = f"I read that as {language}, word by word; in English I understand more."
+        if not language:
+            message, language = kinds_in_english(message)
+            note = f"In {language} I read kinds only, no other words; in English I understand more."
+        intent = self._understood(spelled_out(message), scene)
         if language and (scene.previous is None or scene.previous.language != language):
             intent.notes.append(note)
         intent.language = language
@@ -116,19 +115,19 @@ class RuleUnderstanding:
             return Intent(act=Act.help)
         undo = utterance.pop(acts.UNDO)
         intent.back = acts.steps_back(undo) if undo else 0
-        if undo and not _content(utterance):
+        if undo and not content(utterance):
             return Intent(act=Act.undo, back=intent.back)
         if utterance.pop(acts.SWITCH):
             intent.fresh = True
         if list(utterance.pop_all(acts.RESET)):
             intent.fresh = True
-            if not _content(utterance):
+            if not content(utterance):
                 return Intent(act=Act.reset)
         hello = utterance.pop(acts.HELLO)
         before = utterance.view
         thanked = bool(list(utterance.pop_all(acts.THANKS)))
         if (
-            not _content(utterance)
+            not content(utterance)
             and (hello or thanked)
             and not re.search(r"\b(?:more|what|which|something)\b", before)
         ):
@@ -149,9 +148,11 @@ class RuleUnderstanding:
             if intent.act is not Act.recommend:
                 return
         utterance.pop(acts.NOT_SEEN)
-        self._read_opinions(utterance, scene, negative, intent)
+        like_it = self._read_opinions(utterance, scene, negative, intent)
         if intent.act is not Act.recommend:
             return
+        # of cards it was read above; any other title can be hated too
+        intent.disliked += self._titles.after(utterance, HATED, sure=True).items
         for cue, sure in ((LIKE, False), (LOVED, True)):
             linked = self._titles.after(utterance, cue, sure=sure, negative=negative)
             intent.anchors += linked.items
@@ -163,6 +164,8 @@ class RuleUnderstanding:
         intent.anchors = list(dict.fromkeys([*quoted.items, *intent.anchors, *named]))
         intent.unlinked += quoted.unlinked
         intent.notes += quoted.notes
+        if like_it and not (scene.slate or intent.anchors or intent.seen or intent.unlinked):
+            intent.act = Act.clarify
 
     def _read_question(
         self, utterance: Utterance, scene: Scene, intent: Intent, quoted: list[str], *, why: bool
@@ -187,7 +190,8 @@ class RuleUnderstanding:
         else:
             intent.act = Act.recommend
 
-    def _read_opinions(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> None:
+    def _read_opinions(self, utterance: Utterance, scene: Scene, negative: list[Span], intent: Intent) -> bool:
+        """Seen, liked, more like it; True for "more like it" that points at nothing so far."""
         like_it = utterance.pop(acts.MORE_LIKE) is not None
         seen = utterance.pop(acts.SEEN) is not None
         disliked = not seen and self._pop_opinion(utterance, scene, acts.DISLIKED)
@@ -196,7 +200,7 @@ class RuleUnderstanding:
         named = self._titles.mentioned(utterance, [card.item_id for card in scene.slate]) if pointing else []
         pointed = (
             read_pointers(utterance, scene, pronouns=pointing and not named, bare_numbers=seen or liked or disliked)
-            if scene.slate
+            if scene.slate or (pointing and (scene.focus or scene.compared))
             else Pointed()
         )
         if negative and not pointing:
@@ -210,7 +214,7 @@ class RuleUnderstanding:
         intent.slots = pointed.slots
         if pointing and not items and (pointed.vague or pointed.missing):
             intent.act = Act.clarify
-            return
+            return False
         intent.seen = items if seen else []
         intent.disliked = items if disliked else []
         intent.liked = items if liked else []
@@ -218,12 +222,13 @@ class RuleUnderstanding:
             intent.anchors = list(items)
         elif not pointing and pointed.items:
             self._read_bare_pointer(utterance, negative, intent, pointed)
+        return like_it and not items
 
     def _read_bare_pointer(self, utterance: Utterance, negative: list[Span], intent: Intent, pointed: Pointed) -> None:
         """A card pointed at and nothing said of it: ruled out, asked about, or taken as an example."""
         if is_negative(negative, pointed.start) or _COMPLAINT.search(utterance.low):
             intent.barred = list(dict.fromkeys([*intent.barred, *pointed.items]))
-        elif "?" in utterance.low or _QUESTION.search(utterance.low) or not _content(utterance):
+        elif "?" in utterance.low or _QUESTION.search(utterance.low) or not content(utterance):
             intent.act = Act.about
             intent.items = pointed.items
         else:
@@ -248,17 +253,28 @@ class RuleUnderstanding:
         """Everything that is asked for or ruled out; True when the message compares with the slate."""
         read_relaxed(utterance, negative, scene, intent, self.vocabulary, self.roles, self._field_words)
         intent.dropped = list(dict.fromkeys([*intent.dropped, *acts.dropped_fields(utterance, self._field_words)]))
-        children = self._for_children(utterance, negative)
+        children = self._words.for_children(utterance, negative)
+        # an idiom before the vocabulary: its "comfort" is no mood
+        beyond = utterance.pop(acts.BEYOND) is not None
         # numbers first: "newer than 1985" is a year, "newer" alone compares with the slate
         numbers, intent.k = read_numbers(utterance, negative, self.catalogue, self.roles)
         compared, notes, compares = read_relative(utterance, scene, intent.anchors, self.catalogue, self.roles)
-        in_language = self._languages(utterance, negative)
+        in_language = self._words.languages(utterance, negative)
         people, unknown = self.people.read(utterance, negative)
+        people += self.people.other_side(utterance, people)
         hits, moods = self.vocabulary.find(utterance)
+        # "to practise my Spanish, something in Spanish": a language twice, no country
+        spoken = {plain(value) for wish in in_language for value in wish.values}
+        hits = [
+            hit
+            for hit in hits
+            if hit.meaning.field != self.roles.country
+            or plain(utterance.low[hit.span.start : hit.span.end]) not in spoken
+        ]
         people += self.people.leftover(utterance, negative)
-        self._misspelt(utterance, hits, moods, intent)
+        self._words.misspelt(utterance, hits, moods, intent)
         # after the vocabulary: a value may be called "Winter Sports"
-        intent.task, task_words = acts.read_task(utterance)
+        intent.task, task_words = (Task.discover, "") if beyond else acts.read_task(utterance)
         counted = acts.COUNTED_MORE.search(utterance.low) is not None
         intent.more = utterance.pop(acts.MORE) is not None or counted
         intent.wishes = [
@@ -269,97 +285,16 @@ class RuleUnderstanding:
             *wishes(hits, utterance, negative, self.roles),
             *people,
         ]
-        leaning, words = self._moods(moods, utterance, negative, intent)
+        leaning, words = self._words.moods(moods, utterance, negative, intent)
         intent.wishes += leaning
         intent.notes += notes
         intent.unlinked += unknown
-        positive = [word for word, span in _content(utterance) if not is_negative(negative, span.start)]
+        positive = [word for word, span in content(utterance) if not is_negative(negative, span.start)]
         intent.residue = list(
-            dict.fromkeys(positive + [w for w, s in _content(utterance) if is_negative(negative, s.start)])
+            dict.fromkeys(positive + [w for w, s in content(utterance) if is_negative(negative, s.start)])
         )
         intent.words = " ".join(dict.fromkeys([*words, *positive, *([task_words] if task_words else [])]))
         return compares
-
-    def _languages(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        field = self.roles.language
-        if field is None:
-            return []
-        found = []
-        names = "|".join(re.escape(v) for v in sorted(self.vocabulary.values.get(field, {}), key=len, reverse=True))
-        pattern = re.compile(
-            rf"\b(?:in|speaking|spoken in)\s+(?P<a>{names})\b|\b(?P<b>{names})[\s-]+(?:language|speaking|spoken)\b|"
-            rf"\bnon[\s-]+(?P<c>{names})\b"
-        )
-        for match in utterance.pop_all(pattern) if names else ():
-            value = self.vocabulary.values[field][plain(match["a"] or match["b"] or match["c"])]
-            ruled_out = is_negative(negative, match.start())
-            found.append(
-                Wish(
-                    field=field,
-                    values=[value],
-                    negative=ruled_out,
-                    words=phrase_for(field, "", ruled_out, self.roles, [value]),
-                )
-            )
-        return found
-
-    def _misspelt(self, utterance: Utterance, hits: list[Hit], moods: list[tuple[Span, Mood]], intent: Intent) -> None:
-        """Read a word that is a slip of the pen away from one of the vocabulary as that word, and say so."""
-        for word, span in _content(utterance):
-            meant = self.vocabulary.misspelt(word)
-            if meant is None:
-                continue
-            # a capital inside a sentence is a name, and of names the vocabulary knows places only
-            places = {m.field for m in self.vocabulary.lookup(meant)} & {self.roles.country, self.roles.language}
-            if span.start > 0 and utterance.raw[span.start].isupper() and not places:
-                continue
-            utterance.take(span.start, span.end)
-            mood = self.vocabulary.mood(meant)
-            hits += [Hit(span, meaning) for meaning in self.vocabulary.lookup(meant)[:1]]
-            if mood is not None and not self.vocabulary.lookup(meant):
-                moods.append((span, mood))
-            intent.notes.append(f"I read {_quoted(word)} as {_quoted(meant)}.")
-        hits.sort(key=lambda hit: hit.span.start)
-
-    def _for_children(self, utterance: Utterance, negative: list[Span]) -> list[Wish]:
-        """Take "for my six-year-old": the catalogue's value for children, where it has one."""
-        found = []
-        for match in utterance.pop_all(_CHILD_AGE):
-            meanings = self.vocabulary.lookup("for kids")
-            if to_number(match["n"]) <= 12 and meanings and not is_negative(negative, match.start()):
-                values = list(meanings[0].values)
-                words = phrase_for(meanings[0].field, "", False, self.roles, values)
-                found.append(Wish(field=meanings[0].field, values=values, words=words))
-        return found
-
-    def _moods(
-        self, moods: list[tuple[Span, Mood]], utterance: Utterance, negative: list[Span], intent: Intent
-    ) -> tuple[list[Wish], list[str]]:
-        found: list[Wish] = []
-        words: list[str] = []
-        for span, mood in moods:
-            # "less dark" is a mood of its own; "less violent" rules out
-            own = utterance.low[span.start : span.end].startswith("less ")
-            turned = is_negative(negative, span.start) and not own
-            names, hard = (mood.ruled_out, True) if turned else (mood.values, False)
-            if turned and not mood.ruled_out:
-                names, hard = mood.instead, False
-            elif not turned:
-                words.append(mood.words)
-                intent.mood = intent.mood or ("" if mood.topic else mood.words)
-            picked = self._pick_genres(names)
-            if picked is not None:
-                field, values = picked
-                said = f"nothing {mood.words}" if turned else mood.words
-                found.append(Wish(field=field, values=values, negative=turned and hard, hard=hard, words=said))
-        return found, words
-
-    def _pick_genres(self, names: tuple[str, ...]) -> tuple[str, list[str]] | None:
-        fields = [*self.roles.genres, *(f for f in self.vocabulary.values if f not in self.roles.genres)]
-        for field in fields:
-            if values := self.vocabulary.pick(field, names):
-                return field, list(values)
-        return None
 
     def _close(self, utterance: Utterance, scene: Scene, intent: Intent, *, compares: bool) -> None:
         """Decide between a new request and a change to the running one."""
@@ -410,13 +345,3 @@ def _answers(text: str, scene: Scene) -> bool:
     """Whether a short message answers the question that the last answer ended with, and so goes on with its request."""
     asked = scene.previous is not None and any(o.kind is OfferKind.choice for o in scene.previous.offers)
     return asked and len(text.split()) <= 8
-
-
-def _quoted(text: str) -> str:
-    return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
-
-
-def _content(utterance: Utterance) -> list[tuple[str, Span]]:
-    return [
-        (word, span) for word, span in utterance.words() if word not in FILLER and not word.isdigit() and len(word) > 1
-    ]

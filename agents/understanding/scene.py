@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agents.intent import Intent
+from agents.intent import Act, Intent
 from agents.state import SlateCard, WorkingRequest
 
 
@@ -30,3 +30,9 @@ class Scene:
         """True when there is a request that can be changed; a blank one after "start over" can't."""
         request = self.request
         return request is not None and bool(self.slate or request.wishes or request.words or request.anchors)
+
+    @property
+    def compared(self) -> list[str]:
+        """Ids of the items that the message before held against each other; what "those" means right after it."""
+        previous = self.previous
+        return list(previous.items) if previous is not None and previous.act is Act.compare else []

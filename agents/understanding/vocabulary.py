@@ -102,7 +102,12 @@ class Vocabulary:
         if len(key) < 5 or key in FILLER or self.knows(key):
             return None
         slips = 1 if len(key) < 10 else 2
-        near = [p for p in self._single if p[0] == key[0] and abs(len(p) - len(key)) <= slips]
+        # "talks" is another form of "talk" rather than a slip of "talky"
+        near = [
+            p
+            for p in self._single
+            if p[0] == key[0] and abs(len(p) - len(key)) <= slips and not (key[-1] == "s" and p[:-1] == key[:-1])
+        ]
         best = process.extractOne(key, near, scorer=OSA.distance, score_cutoff=slips)
         return best[0] if best else None
 

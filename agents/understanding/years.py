@@ -67,6 +67,11 @@ _CENTURY = re.compile(
     r"(?:from |of |in )?(?P<this>(?:this|the (?:current|present|new|21st|twenty-first)) (?:century|millenn?ium))|"
     r"(?:from |of |in )?(?P<last>(?:the )?(?:last|20th|twentieth|previous) century))\b"
 )
+_HALF = re.compile(
+    r"\b(?:from |in )?(?:the )?(?P<half>first|second|latter|early|last|other) half of "
+    rf"(?:(?P<century>(?:the )?(?:last|20th|twentieth|previous) century)|(?:the )?(?P<decade>{_DECADE})|"
+    r"(?P<it>it|that))(?![\w])"
+)
 _LAST_YEARS = re.compile(
     rf"\b(?:from |in |of )?(?:the )?(?:last|past)\s+(?P<n>{NUMBER}\s+)?(?P<unit>years?|decades?)\b"
 )
@@ -103,6 +108,18 @@ def _periods(utterance: Utterance, negative: list[Span], field: str, catalogue: 
         years = to_number(m["n"] or "1") * (10 if m["unit"].startswith("decade") else 1)
         low = newest - years + 1
         found.append(span_wish(field, low, None, f"from {low:.0f} on", is_negative(negative, m.start())))
+    for m in utterance.pop_all(_HALF):
+        later = m["half"] not in {"first", "early"}
+        whole = utterance.pop(_CENTURY) if m["it"] else None
+        if m["decade"]:
+            first, length = _decade(m["decade"], field, catalogue), 5
+        elif m["century"] or (whole is not None and whole["last"]):
+            first, length = 1900.0, 50
+        else:
+            continue
+        low = first + length if later else first
+        words = f"from {low:.0f} to {low + length - 1:.0f}"
+        found.append(span_wish(field, low, low + length - 1, words, is_negative(negative, m.start())))
     for m in utterance.pop_all(_CENTURY):
         on = bool(m["since"] or m["this"]) != (is_negative(negative, m.start()))
         found.append(

@@ -54,6 +54,7 @@ def mcp(
 
 
 def _server(opened: Recommender, settings: Settings, user: str) -> Server[Any]:
+    from agents.calm.as_tool import RuleCalmer
     from agents.view import make_title_index
     from app.commands.recommend import stored_thumbs
     from recsys_core.serving.live import LiveRecommender
@@ -73,7 +74,7 @@ def _server(opened: Recommender, settings: Settings, user: str) -> Server[Any]:
         return {item: value for item, value in stored.items() if item in current()[0].catalogue}
 
     current()
-    return mcp_server(current, user, thumbs)
+    return mcp_server(current, user, thumbs, calms=RuleCalmer(opened.text))
 
 
 async def _speak(server: Server[Any]) -> None:

@@ -34,27 +34,42 @@ def tune(
     blocks: Annotated[int, typer.Option(min=0, help="Processor time of each safe trial: pairs of blocks.")] = 2,
     query_seed: Annotated[int, typer.Option(help="Seed of who is asked for.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    llm: Annotated[str, typer.Option(help="Proposes beside the optimiser: embedded, openai, none.")] = "none",
+    apply: Annotated[bool, typer.Option("--apply", help="Serve what the study that waits proposes.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Drop what the study that waits proposes.")] = False,
+    roll_back: Annotated[bool, typer.Option("--roll-back", help="Serve as before the last --apply.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="What is in force, what waits, what happened.")] = False,
     home: Annotated[Path | None, typer.Option(help="Folder of releases.")] = None,
     json_: JsonFlag = False,
 ) -> None:
     """Tune how a release is served: as fast as can be while its quality provably stays above a floor.
 
-    A study that was cut off goes on when the same command is given again.
+    A study that was cut off goes on when the same command is given again. What it proposes waits for an answer:
+    nothing is served differently before `sidra tune --apply`.
     """
     from typing import get_args
 
+    from app.commands import tune_decisions
     from app.settings import load_settings
+    from app.tuning import Search, begin, chat_model, words_path
     from eval.figures import make_context
     from recsys_core.tuning.methods import MethodName
     from recsys_core.tuning.score import Gates
-    from recsys_core.tuning.session import TuneConfig, report_path
-    from recsys_core.tuning.session import tune as run
+    from recsys_core.tuning.session import TuneConfig
     from recsys_core.tuning.study import Budget
     from recsys_core.tuning.workload import WorkloadConfig
 
     if method not in get_args(MethodName):
         raise typer.BadParameter(f"--method is one of {', '.join(get_args(MethodName))}, not {method!r}")
-    settings = load_settings(home=home)
+    if apply + reject + roll_back + show > 1:
+        raise typer.BadParameter("give one of --apply, --reject, --roll-back and --show")
+    settings = load_settings(home=home, llm=llm)
+    if apply or reject:
+        return tune_decisions.apply(settings.home, study, approve=apply, json_=json_)
+    if roll_back:
+        return tune_decisions.take_back(settings.home, release, json_=json_)
+    if show:
+        return tune_decisions.show(settings.home, release, json_=json_)
     config = TuneConfig(
         method=method,  # type: ignore[arg-type]
         budget=Budget(trials=trials, seconds=seconds, rebuilds=rebuilds),
@@ -66,13 +81,22 @@ def tune(
         study=study,
         blocks=blocks,
     )
-    result = run(settings.home, release, config, watch=None if json_ else _line)
+    search = Search(settings.home, release, config, chat_model(settings), watch=None if json_ else _line)
+    state = begin(settings.home, release, config, search)
+    if search.result is None:
+        # it has ended before, and perhaps has its answer
+        return tune_decisions.again(state, json_=json_)
+    result = search.result
     if json_:
         context = make_context(seed=seed, release=result.release).model_dump()
         emit({"figures": result.figures(), "context": context, "detail": result.model_dump(mode="json", by_alias=True)})
         return
     _draw(result)
-    say(f"Report: {report_path(settings.home, result.study)}")
+    for sentence in state["report"]["sentences"]:
+        say(f"* {sentence}")
+    say(f"Report: {words_path(settings.home, result.study).with_suffix('.md')}")
+    if state["where"] == "waiting":
+        say(f"Nothing is served differently yet: `sidra tune --apply --study {result.study}`, or --reject.")
 
 
 def held(words: list[str]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ async def _turn(body: ChatBody, message: str, user: str, runtime: Runtime) -> As
                     if isinstance(event, SlateEvent) and not cards:
                         cards = True
                         runtime.metrics.first_cards(time.perf_counter() - begun)
+                        runtime.steward.served(user)
                     elif isinstance(event, TokenEvent) and not words:
                         words = True
                         runtime.metrics.first_words(time.perf_counter() - begun)

@@ -31,6 +31,8 @@ async def recommend(body: RecommendBody, runtime: RuntimeDep, access: AccessDep)
         kept = await runtime.run(runtime.conversations.profiles.words, body.user_id, recommender, feedback)
     begun = time.perf_counter()
     result = await runtime.run(answer, recommender, body, feedback, kept)
-    runtime.metrics.recommend(body.model, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    runtime.metrics.recommend(body.model, seconds)
+    runtime.steward.served(body.user_id, seconds)
     runtime.metrics.searched(body.beam, result.beam, result.batch)
     return result

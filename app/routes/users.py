@@ -59,7 +59,13 @@ async def next_wish(user_id: UserPath, runtime: RuntimeDep, access: AccessDep) -
     view = await runtime.run(runtime.conversations.view)
     # suggestions wait for conversations, never the other way round
     idle = runtime.idle
-    return await runtime.next_wishes.suggest(user_id, view.recommender, view.understanding, view.titles, idle)
+    facts = await runtime.run(runtime.conversations.memory.of, user_id)
+    held = [
+        fact.wish for fact in facts if fact.wish is not None and fact.wish.field in view.recommender.catalogue.fields
+    ]
+    return await runtime.next_wishes.suggest(
+        user_id, view.recommender, view.understanding, view.titles, idle, held=held
+    )
 
 
 @router.delete("/users/{user_id:path}/profile")

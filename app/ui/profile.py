@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.client import ClientError, SidraClient
 from app.ui import style
-from app.ui.session import Session
+from app.ui.session import Session, start_anew
 
 _MOST_CHARS = 300
 
@@ -49,6 +49,14 @@ def draw_profile(session: Session, client: SidraClient) -> None:
             args=(session, client),
             kwargs={"refresh": True},
         )
+    st.button(
+        "Forget me",
+        icon=":material/delete_forever:",
+        type="tertiary",
+        help="Deletes your conversations, memory, profile, thumbs and diary.",
+        on_click=_forget,
+        args=(session, client),
+    )
 
 
 def origin_of(written: dict[str, Any]) -> str:
@@ -120,6 +128,13 @@ def _delete(session: Session, client: SidraClient, line: str) -> None:
     except ClientError as error:
         if error.status != 404:
             session.notice = f"That was not deleted: {error.message}"
+
+
+def _forget(session: Session, client: SidraClient) -> None:
+    client.forget(session.user)
+    start_anew(session)
+    session.votes = {}
+    session.notice = "Your conversations, memory, profile, thumbs and diary are gone."
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,8 @@ from app.ui.reading_state import MODES, NAMES, SAYS
 from app.ui.session import Session
 
 _AT_ONCE = 50
+_AGAIN_S, _MOST_AGAIN = 5.0, 24
+"""Finer texts are asked for so often, and so many times at most."""
 
 
 def draw_reading(session: Session, client: SidraClient) -> None:
@@ -127,6 +129,33 @@ def _fetch(session: Session, client: SidraClient) -> None:
             state.came(client.read(session.user, some, thread_id=session.thread_id)["readings"])
     except ClientError as error:
         session.notice = f"The texts could not be fetched: {error.message}"
+
+
+def watch_finer(session: Session, client: SidraClient) -> None:
+    """Ask again for texts that a language model is working on, and draw the page anew when one has come."""
+    if session.reading.waiting and session.reading.asked_again < _MOST_AGAIN:
+        _watch(session, client)
+
+
+@st.fragment(run_every=_AGAIN_S)
+def _watch(session: Session, client: SidraClient) -> None:
+    if ask_again(session, client):
+        st.rerun()
+
+
+def ask_again(session: Session, client: SidraClient) -> bool:
+    """Fetch texts that were being worked on; whether one is finished. A failure ends the asking, not the page."""
+    state = session.reading
+    waiting = state.waiting[:_AT_ONCE]
+    if not waiting or state.asked_again >= _MOST_AGAIN:
+        return False
+    state.asked_again += 1
+    try:
+        state.came(client.read(session.user, waiting, thread_id=session.thread_id)["readings"])
+    except ClientError:
+        state.asked_again = _MOST_AGAIN
+        return False
+    return not set(waiting) <= set(state.waiting)
 
 
 def _hint(reading: dict[str, Any]) -> str | None:

@@ -27,6 +27,8 @@ class ReadingState:
     """Readings by item id."""
     open: str | None = None
     """Item whose text is open."""
+    asked_again: int = 0
+    """How often finer texts were asked for since texts were last fetched whole."""
     balance: bool = False
     """The visitor looks at their balance instead of the conversation."""
     version: int = 0
@@ -42,6 +44,11 @@ class ReadingState:
         self.unsent = None
         self.stale()
 
+    @property
+    def waiting(self) -> list[str]:
+        """Items whose text a language model is still working on."""
+        return [item for item, reading in self.texts.items() if reading.get("pending")]
+
     def came(self, readings: Sequence[dict[str, Any]]) -> None:
         """Texts came with a turn."""
         self.texts |= {str(reading["item_id"]): reading for reading in readings}
@@ -50,4 +57,5 @@ class ReadingState:
         """What was fetched no longer holds."""
         self.guide = None
         self.texts = {}
+        self.asked_again = 0
         self.version += 1

@@ -28,14 +28,14 @@ class Session:
     """Thumbs by item id."""
     pending: str | None = None
     """A message to send in this run."""
-    profile: str = ""
-    """What is known of the user, in a few sentences."""
     filter_version: int = 0
     """Goes up when the filters are cleared."""
     notice: str = ""
     """A sentence to show once."""
     reading: ReadingState = field(default_factory=ReadingState)
     """How texts are shown, and what was fetched of them."""
+    tuning: bool = False
+    """Whether the view of tuning is open."""
     suggested: tuple[str, list[str]] = ("", [])
     """For which moment of the conversation suggestions were fetched, and what they say."""
 
@@ -72,10 +72,9 @@ def change_user(session: Session, client: SidraClient, user: str) -> None:
 
 
 def load_user(session: Session, client: SidraClient) -> None:
-    """Thumbs and profile of the session's user."""
+    """Thumbs of the session's user."""
     profile = client.profile(session.user)
     session.votes = {str(item): int(value) for item, value in profile["thumbs"].items()}
-    session.profile = profile["text"] if profile["known"] else ""
 
 
 def start_anew(session: Session) -> None:

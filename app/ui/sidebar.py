@@ -45,6 +45,15 @@ def draw_sidebar(session: Session, client: SidraClient, info: dict[str, Any]) ->
         k = st.slider("How many", 3, 10, 5, key="k")
         _draw_threads(session, client)
         _draw_footer(info)
+        st.button(
+            "Conversation" if session.tuning else "Tuning",
+            icon=":material/chat:" if session.tuning else ":material/tune:",
+            type="tertiary",
+            key="tuning-view",
+            help="How fast and how good the release is served, and what would make it faster.",
+            on_click=_switch_view,
+            args=(session,),
+        )
     return rule, k
 
 
@@ -66,11 +75,6 @@ def _draw_user(session: Session, client: SidraClient, info: dict[str, Any]) -> N
     if wanted and wanted != shown:
         change_user(session, client, new_visitor() if wanted == _VISITOR else wanted)
         st.rerun()
-    with st.expander("What Sidra knows about you"):
-        st.html(style.note(session.profile or "Nothing from a history. Conversations, thumbs and memory are kept."))
-        st.button(
-            "Forget me", icon=":material/delete_forever:", type="tertiary", on_click=_forget, args=(session, client)
-        )
 
 
 def _draw_threads(session: Session, client: SidraClient) -> None:
@@ -115,6 +119,10 @@ def _draw_footer(info: dict[str, Any]) -> None:
     st.html('<div class="sidra-foot">' + "<br>".join(escape(line) for line in lines) + "</div>")
 
 
+def _switch_view(session: Session) -> None:
+    session.tuning = not session.tuning
+
+
 def _clear(session: Session) -> None:
     session.filter_version += 1
 
@@ -123,13 +131,6 @@ def _delete(session: Session, client: SidraClient, thread_id: str) -> None:
     client.delete_thread(thread_id, session.user)
     if thread_id == session.thread_id:
         start_anew(session)
-
-
-def _forget(session: Session, client: SidraClient) -> None:
-    client.forget(session.user)
-    start_anew(session)
-    session.votes = {}
-    session.notice = "Your conversations, memory, profile, thumbs and diary are gone."
 
 
 def _label(title: str) -> str:

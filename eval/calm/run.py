@@ -13,7 +13,9 @@ from agents.calm.adjust import Calmer
 from agents.calm.records import RelatedRecords
 from agents.calm.types import MODES, CalmRequest, CalmResult, Mode
 from agents.llm.protocol import ChatModel, TurnBudget
+from eval.calm.controls import parts_alone
 from eval.calm.news import CATEGORIES, Article
+from eval.calm.speed import cached_speed
 from eval.calm.statistics import correlation, holm, paired_t, reading_ease
 from eval.calm.violations import violations
 from eval.figures import Progress, Report, make_context
@@ -72,7 +74,9 @@ async def evaluate_calm(
     tests: dict[str, float] = {}
     for mode in MODES:
         figures |= _of_mode(shown[mode], mode)
+    controls = {mode: parts_alone(shown[mode].results, mode, calmer) for mode in CHANGED}
     for mode in CHANGED:
+        figures |= controls[mode]
         figures |= _against_raw(shown["raw"], shown[mode], mode, tests, seed)
         detail["categories"][mode] = _by_category(articles, shown["raw"], shown[mode], mode, tests)
         detail["methods"][mode] = _methods(shown[mode].results)
@@ -88,7 +92,10 @@ async def evaluate_calm(
     detail["violations"] = found
     detail["examples"] = _examples(articles, shown)
     detail["verdicts"] = _verdicts(figures)
+    detail["verdicts"]["World changes least, as in the paper"] = _world_least(detail["categories"])
     detail["scorers"] = {"first": calmer.gauge.name, "second": LexiconScorer.name}
+    plain = [CalmRequest(text=article.text, item_id=article.item_id) for article in articles]
+    detail["speed"] = cached_speed(calmer, plain, "balanced", llm)
     context = make_context(seed=seed, command=command)
     return Report(figures={name: _rounded(value) for name, value in figures.items()}, context=context, detail=detail)
 
@@ -112,7 +119,10 @@ async def _shown(
             progress(f"calming ({mode})", len(results), len(articles))
         await asyncio.sleep(0)
     texts = [result.text for result in results]
-    same = [calmer.gauge.similarities(result.original, [result.text])[0] for result in results]
+    same = [
+        calmer.gauge.similarities(result.original, [result.text])[0] if result.text != result.original else 1.0
+        for result in results
+    ]
     return Shown(
         results, calmer.gauge.scorer.probabilities(texts), LexiconScorer().probabilities(texts), np.array(same)
     )
@@ -153,6 +163,7 @@ def _against_raw(raw: Shown, shown: Shown, mode: Mode, tests: dict[str, float], 
             (before - after)[touched].tolist(), shown.similarity[touched].tolist()
         ),
         f"changed.{mode}": float(np.mean([result.made_by != "unchanged" for result in shown.results])),
+        f"framed.{mode}": float(np.mean([result.frame is not None for result in shown.results])),
         f"with_background.{mode}": float(np.mean([result.background is not None for result in shown.results])),
         f"second.stimulus_change.{mode}": _relative(second_before, second_after),
         f"second.cohens_d.{mode}": second_d,
@@ -194,6 +205,14 @@ def _verdicts(figures: dict[str, float]) -> dict[str, bool]:
         ),
         "the second scorer sees a fall, too": all(figures[f"second.stimulus_change.{mode}"] < 0 for mode in CHANGED),
     }
+
+
+def _world_least(categories: dict[str, dict[str, dict[str, float]]]) -> bool:
+    """The paper's pattern: in both modes the share of stimulus taken away is smallest in World."""
+    return all(
+        "World" in rows and max(rows, key=lambda name: rows[name]["stimulus_change"]) == "World"
+        for rows in categories.values()
+    )
 
 
 def _methods(results: Sequence[CalmResult]) -> dict[str, int]:

@@ -47,6 +47,7 @@ def violations(result: CalmResult, records: Mapping[str, str]) -> list[str]:
         if not body.endswith(tail):
             problems.append("the background isn't at the end of the text")
         body = body.removesuffix(tail).rstrip()
+    body = body.removeprefix(result.frame or "")
     shouted = sum(char.isupper() for char in result.original) > 0.5 * sum(char.isalpha() for char in result.original)
     for kind, pattern in (("number", _NUMBER), ("amount", _AMOUNT), ("date", _DATE), ("quotation", _QUOTED)):
         problems += _compared(kind, _found(pattern, result.original), _found(pattern, body))

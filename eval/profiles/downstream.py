@@ -1,9 +1,10 @@
 """What a profile is worth to the recommender: NDCG@10 of the next item with each kind of profile and without one.
 
-Three situations, each with the test item as target. ``few``: nobody has more than five interactions (longer histories
+Four situations, each with the test item as target. ``few``: nobody has more than five interactions (longer histories
 are cut to the newest five) and profiles are written from those. ``cut``: the recommender sees the same five, but the
 profile was written from the whole history, as when it outlives the log. ``rest``: people with more than five
-interactions, whole.
+interactions, whole. ``described``: nothing but the profile, said by the person of themselves, as at a first visit; a
+list by popularity stands beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ Floats = NDArray[np.float64]
 
 K = 10
 BATCH = 64
-SITUATIONS = ("few", "cut", "rest")
+SITUATIONS = ("few", "cut", "rest", "described")
+POPULARITY = "popularity"
+"""Beside the kinds of ``described``: what is shown to somebody of whom nothing is known."""
 
 
 class Gain(BaseModel):
@@ -44,7 +47,15 @@ class Gain(BaseModel):
     """Gain over the NDCG@10 without a profile; 0 where that is 0."""
 
 
-def ndcg_with(recommender: Any, histories: Sequence[Ints], targets: Ints, profiles: Sequence[str]) -> Floats:
+def ndcg_with(
+    recommender: Any,
+    histories: Sequence[Ints],
+    targets: Ints,
+    profiles: Sequence[str],
+    *,
+    stated: bool = False,
+    model: str = "sidra",
+) -> Floats:
     """NDCG@10 of each person.
 
     Args:
@@ -52,16 +63,20 @@ def ndcg_with(recommender: Any, histories: Sequence[Ints], targets: Ints, profil
         histories: item indices, newest last.
         targets: int64[people], the next item.
         profiles: text of each.
+        stated: whether people say it of themselves.
+        model: which ranking answers.
     """
     ids, index = recommender.catalogue.ids, recommender.catalogue.index
     lists = np.full((len(histories), K), -1, dtype=np.int64)
     for start in range(0, len(histories), BATCH):
         part = slice(start, start + BATCH)
         requests = [
-            conditioned(GenerateRequest(history=[ids[i] for i in history], k=K), text)
+            conditioned(
+                GenerateRequest(history=[ids[i] for i in history], k=K), **{"about" if stated else "profile": text}
+            )
             for history, text in zip(histories[part], profiles[part], strict=True)
         ]
-        for row, answer in enumerate(recommender.recommend(requests), start):
+        for row, answer in enumerate(recommender.recommend(requests, model=model), start):
             found = [index(item.item_id) for item in answer.items]
             lists[row, : len(found)] = found
     return ndcg_at(target_ranks(lists, targets), K)
@@ -72,7 +87,9 @@ def situation_of(people: Sequence[Person], split: Split, situation: str) -> tupl
     rows, histories = [], []
     for row, person in enumerate(people):
         history = split.test_history(person.user)
-        if situation != "rest":
+        if situation == "described":
+            history = history[:0]
+        elif situation != "rest":
             history = history[-FEW:]
         elif len(history) <= FEW:
             continue

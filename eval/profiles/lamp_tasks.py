@@ -93,9 +93,15 @@ def tag_choice(averages: Averages, people: Sequence[Person], seed: int) -> Choic
 
 
 def accuracy(judge: Judge, profiles: Sequence[str], choice: Choice) -> Floats:
-    """float64[people]: 1 where the best-fitting label is right, ties earning their share; NaN: no question."""
+    """float64[people]: 1 where the best-fitting label is right, ties earning their share; NaN: no question.
+
+    A label's fit is held against its mean over all people: some words ("Film-Noir") lie near every profile, and taken
+    as they are they would be answered for nearly everybody, which is worse than chance.
+    """
     used, places = np.unique(choice.shown, return_inverse=True)
-    table = judge.scores(profiles, [choice.labels[n] for n in used])
+    table = judge.scores(profiles, [choice.labels[n] for n in used]).astype(np.float64)
+    # rounded, so that labels that fit alike still tie
+    table = np.round(table - table.mean(axis=0), 7)
     scores = np.take_along_axis(table, places.reshape(choice.shown.shape), axis=1)
     top = scores == scores.max(axis=1, keepdims=True)
     hits = (top & choice.right).sum(axis=1) / top.sum(axis=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eval.figures import Progress, Report, make_context
 from eval.profiles.choosing import WAYS, choose, compare_ways, taken
 from eval.profiles.config import ProfilesConfig
-from eval.profiles.downstream import SITUATIONS, gains, ndcg_with, situation_of
+from eval.profiles.downstream import POPULARITY, SITUATIONS, gains, ndcg_with, situation_of
 from eval.profiles.figures import figures
 from eval.profiles.kinds import facts_of, simple_profiles
 from eval.profiles.lamp_tasks import Ratings, accuracy, genre_choice, tag_choice
@@ -319,13 +319,18 @@ class _Run:
                 detail.left_out.append(f"recommending, {situation}: nobody is in this situation")
                 continue
             found: dict[str, tuple[Ints, Floats]] = {}
+            stated = situation == "described"
             for number, (kind, texts) in enumerate(told.kinds.items(), 1):
                 rows = np.array([row for row, place in enumerate(places) if int(place) in texts], dtype=np.int64)
                 profiles = told.texts(kind, places[rows])
                 seen = [histories[row] for row in rows]
-                values = ndcg_with(self.world.recommender, seen, targets[rows], profiles)
+                values = ndcg_with(self.world.recommender, seen, targets[rows], profiles, stated=stated)
                 found[kind] = (places[rows], values)
                 self.tell(f"recommending, {situation}", number, len(told.kinds))
+            if stated:
+                blank = [""] * len(places)
+                popular = ndcg_with(self.world.recommender, histories, targets, blank, model=POPULARITY)
+                found[POPULARITY] = (places, popular)
             detail.recommending[situation] = gains(found, self.config.seed, self.config.resamples)
 
     def mean(self, values: Floats) -> Interval:

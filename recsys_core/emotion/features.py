@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recsys_core.encoders.minilm import SentenceModel
 from recsys_core.encoders.text import MODEL_PACKAGE, model_folder
 
-_BATCH = 64
+_BATCH = 32
 _LONGEST = 4_000
 _CHUNK = 512
 """Texts that are sorted by length together."""
@@ -51,7 +51,7 @@ class LayerFeatures:
             order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
             for start in range(0, len(order), _BATCH):
                 chosen = order[start : start + _BATCH]
-                batch = model.pooled_layers([tokens[row] for row in chosen], self.layers)
+                batch = model.pooled_layers([tokens[row] for row in chosen], self.layers, quick=True)
                 rows[[low + row for row in chosen]] = batch.numpy()
         return rows
 

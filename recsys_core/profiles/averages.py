@@ -12,6 +12,7 @@ from scipy import sparse
 
 from recsys_core.catalog.catalogue import Catalogue
 from recsys_core.interests.space import InterestSpace
+from recsys_core.profiles.parts import Part, part_of
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +53,12 @@ class Averages:
     def tags(self) -> sparse.csr_matrix:
         """Bool csr[n_items, n_tags]."""
         return self.space.matrix.tocsr()
+
+    @cached_property
+    def tag_parts(self) -> dict[Part, NDArray[np.bool_]]:
+        """Bool[n_tags] of each part: the tags whose field plays it."""
+        parts = {name: part_of(spec) for name, spec in self.catalogue.fields.items()}
+        return {part: np.array([parts[tag.field] is part for tag in self.space.tags], dtype=np.bool_) for part in Part}
 
     @cached_property
     def tag_shares(self) -> Floats:

@@ -6,7 +6,7 @@ words that the user chooses more often than everybody does, when they were activ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from scipy import sparse
 
 from recsys_core.interests.shift import ShiftConfig, shift
 from recsys_core.profiles.averages import Averages
-from recsys_core.profiles.parts import Part, part_of
+from recsys_core.profiles.parts import Part
 from recsys_core.profiles.past import Opinions, Past, opinions
 
 Floats = NDArray[np.float64]
@@ -177,31 +177,73 @@ def history_facts(averages: Averages, past: Past, config: FactsConfig | None = N
     if not len(opinion.items):
         return facts
     weights = _weights(opinion, config)
-    told = _tag_facts(averages, opinion, weights, config)
-    parts = {name: part_of(spec) for name, spec in catalogue.fields.items()}
-
-    def of(part: Part) -> list[ValueFact]:
-        least = 2 if part is Part.creator else 1
-        found = [fact for fact in told if parts[fact.field] is part and fact.count >= least]
-        return found[: config.values]
-
+    held = _Held.of(averages.tags, opinion.items)
+    told = _told(averages, held, opinion, weights, config)
+    named = {part: told.of_part(averages, part, config.values) for part in Part}
     return facts.model_copy(
         update={
             "liked": _items(averages, _ranked(opinion, 1), opinion, config.listed),
             "disliked": _items(averages, _ranked(opinion, -1), opinion, config.listed),
             "recent": _items(averages, opinion.items[::-1], opinion, config.listed),
-            "genres": of(Part.genre),
-            "creators": of(Part.creator),
-            "eras": of(Part.era),
-            "places": of(Part.place),
-            "languages": of(Part.language),
-            "others": of(Part.other),
+            "genres": named[Part.genre],
+            "creators": named[Part.creator],
+            "eras": named[Part.era],
+            "places": named[Part.place],
+            "languages": named[Part.language],
+            "others": named[Part.other],
             "subjects": _subjects(averages, opinion, weights, told, config),
-            "avoided": _avoided(averages, opinion, weights, parts, config),
+            "avoided": _avoided(averages, told, len(opinion.items), config),
             "tempo": _tempo(past.times),
-            "drift": _drift(averages, opinion.items, config),
+            "drift": _drift(averages, held, opinion.items, config),
         }
     )
+
+
+class _Held(NamedTuple):
+    """Which columns of a table the items of a history have: the same as a slice of it, without making one."""
+
+    rows: Ints
+    columns: Ints
+    width: int
+
+    @classmethod
+    def of(cls, table: sparse.csr_matrix, items: Ints) -> _Held:
+        starts = table.indptr[items].astype(np.int64)
+        lengths = table.indptr[items + 1].astype(np.int64) - starts
+        rows = np.repeat(np.arange(len(items)), lengths)
+        begins = np.cumsum(lengths) - lengths
+        places = np.arange(len(rows)) - begins[rows] + starts[rows]
+        return cls(rows, table.indices[places].astype(np.int64), int(table.shape[1]))
+
+    def sums(self, weights: Floats) -> Floats:
+        """float64[width]: weight of the rows that have each column."""
+        return np.bincount(self.columns, weights=weights[self.rows], minlength=self.width).astype(np.float64)
+
+
+class _Told(NamedTuple):
+    """Figures of every tag under one history, float64[n_tags] each, and the tags worth telling of, best first."""
+
+    counts: Floats
+    shares: Floats
+    liking: Floats
+    order: list[int]
+
+    def of_part(self, averages: Averages, part: Part, most: int) -> list[ValueFact]:
+        wanted = averages.tag_parts[part]
+        least = 2 if part is Part.creator else 1
+        found = [n for n in self.order if wanted[n] and self.counts[n] >= least]
+        return [self.fact(averages, n) for n in found[:most]]
+
+    def fact(self, averages: Averages, n: int) -> ValueFact:
+        tag = averages.space.tags[n]
+        return ValueFact(
+            field=tag.field,
+            value=tag.value,
+            count=int(self.counts[n]),
+            share=round(float(self.shares[n]), 4),
+            base=round(float(averages.tag_shares[n]), 6),
+            liking=round(float(self.liking[n]), 4),
+        )
 
 
 def _offered(opinion: Opinions, offered: NDArray[np.bool_]) -> Opinions:
@@ -216,10 +258,10 @@ def _weights(opinion: Opinions, config: FactsConfig) -> Floats:
     return weights
 
 
-def _shares(held: sparse.csr_matrix, weights: Floats, base: Floats, prior: float) -> Floats:
+def _shares(held: _Held, weights: Floats, base: Floats, prior: float) -> Floats:
     """Weighted share of the rows that has each column, drawn toward everybody's by ``prior`` rows."""
     total = float(weights.sum()) + prior
-    return np.asarray((weights @ held + prior * base) / max(total, 1e-12), dtype=np.float64).ravel()
+    return (held.sums(weights) + prior * base) / max(total, 1e-12)
 
 
 def _telling(shares: Floats, base: Floats) -> Floats:
@@ -227,49 +269,41 @@ def _telling(shares: Floats, base: Floats) -> Floats:
     return shares * np.log(np.maximum(shares, 1e-12) / np.maximum(base, 1e-12))
 
 
-def _tag_facts(averages: Averages, opinion: Opinions, weights: Floats, config: FactsConfig) -> list[ValueFact]:
-    held = averages.tags[opinion.items]
+def _told(averages: Averages, held: _Held, opinion: Opinions, weights: Floats, config: FactsConfig) -> _Told:
     base = averages.tag_shares
     shares = _shares(held, weights, base, config.prior)
     worth = _telling(shares, base)
-    counts = np.asarray(held.sum(axis=0)).ravel()
-    liking = _liking(held, opinion)
-    order = [int(n) for n in np.argsort(-worth, kind="stable") if counts[n] and worth[n] > 0]
-    return [
-        ValueFact(
-            field=averages.space.tags[n].field,
-            value=averages.space.tags[n].value,
-            count=int(counts[n]),
-            share=round(float(shares[n]), 4),
-            base=round(float(base[n]), 6),
-            liking=round(float(liking[n]), 4),
-        )
-        for n in order
-    ]
+    counts = held.sums(np.ones(len(opinion.items)))
+    known = np.flatnonzero((counts > 0) & (worth > 0))
+    order = known[np.argsort(-worth[known], kind="stable")].tolist()
+    return _Told(counts, shares, _liking(held, opinion), order)
 
 
-def _liking(held: sparse.csr_matrix, opinion: Opinions) -> Floats:
+def _liking(held: _Held, opinion: Opinions) -> Floats:
     up, down = opinion.verdicts > 0, opinion.verdicts < 0
     if not up.any() or not down.any():
-        return np.zeros(held.shape[1])
-    return np.asarray(held[up].mean(axis=0) - held[down].mean(axis=0), dtype=np.float64).ravel()
+        return np.zeros(held.width)
+    liked: Floats = np.asarray(up / up.sum(), dtype=np.float64)
+    disliked: Floats = np.asarray(down / down.sum(), dtype=np.float64)
+    return np.subtract(held.sums(liked), held.sums(disliked))
 
 
 def _subjects(
-    averages: Averages, opinion: Opinions, weights: Floats, told: Sequence[ValueFact], config: FactsConfig
+    averages: Averages, opinion: Opinions, weights: Floats, told: _Told, config: FactsConfig
 ) -> list[ValueFact]:
-    held = averages.words[opinion.items]
+    held = _Held.of(averages.words, opinion.items)
     base = averages.word_shares
-    counts = np.asarray(held.sum(axis=0)).ravel()
+    counts = held.sums(np.ones(len(opinion.items)))
     shares = _shares(held, weights, base, config.prior)
     worth = _telling(shares, base)
-    said = {word for fact in told for word in fact.value.casefold().split()}
+    said = {word for n in told.order for word in averages.space.tags[n].value.casefold().split()}
     found: list[ValueFact] = []
-    for n in np.argsort(-worth, kind="stable").tolist():
+    known = np.flatnonzero((counts >= 2) & (worth > 0))
+    for n in known[np.argsort(-worth[known], kind="stable")].tolist():
         word = averages.spellings[n]
-        if len(found) == config.values or worth[n] <= 0:
+        if len(found) == config.values:
             break
-        if counts[n] >= 2 and word.casefold() not in said:
+        if word.casefold() not in said:
             found.append(
                 ValueFact(
                     field="title",
@@ -282,36 +316,19 @@ def _subjects(
     return found
 
 
-def _avoided(
-    averages: Averages, opinion: Opinions, weights: Floats, parts: dict[str, Part], config: FactsConfig
-) -> list[ValueFact]:
+def _avoided(averages: Averages, told: _Told, items: int, config: FactsConfig) -> list[ValueFact]:
     """Genres that were to be expected often and weren't chosen, or were chosen and disliked."""
-    if len(opinion.items) < config.newest:
+    if items < config.newest:
         return []
-    held = averages.tags[opinion.items]
-    base = averages.tag_shares
-    shares = _shares(held, weights, base, config.prior)
-    liking = _liking(held, opinion)
-    counts = np.asarray(held.sum(axis=0)).ravel()
-    genres = np.array([parts[tag.field] is Part.genre for tag in averages.space.tags], dtype=bool)
+    base, shares = averages.tag_shares, told.shares
+    genres = averages.tag_parts[Part.genre]
     # a value met with chance 1 in 20 and never chosen in 60 is avoided; in 10, it isn't
-    expected = base * len(opinion.items)
-    rare = genres & (expected >= 3) & (shares < 0.4 * base)
-    disliked = genres & (counts >= 3) & (liking <= -0.15)
+    rare = genres & (base * items >= 3) & (shares < 0.4 * base)
+    disliked = genres & (told.counts >= 3) & (told.liking <= -0.15)
     missing = np.where(rare, base * np.log(np.maximum(base, 1e-12) / np.maximum(shares, 1e-12)), 0.0)
-    worth = missing + np.where(disliked, -liking, 0.0)
+    worth = missing + np.where(disliked, -told.liking, 0.0)
     order = [int(n) for n in np.argsort(-worth, kind="stable")[: config.values] if worth[n] > 0]
-    return [
-        ValueFact(
-            field=averages.space.tags[n].field,
-            value=averages.space.tags[n].value,
-            count=int(counts[n]),
-            share=round(float(shares[n]), 4),
-            base=round(float(base[n]), 6),
-            liking=round(float(liking[n]), 4),
-        )
-        for n in order
-    ]
+    return [told.fact(averages, n) for n in order]
 
 
 def _ranked(opinion: Opinions, verdict: int) -> Ints:
@@ -339,16 +356,17 @@ def _tempo(times: Floats) -> Tempo | None:
     return Tempo(days=round(days, 2), active_days=active, per_active_day=round(len(times) / active, 2))
 
 
-def _drift(averages: Averages, items: Ints, config: FactsConfig) -> Drift | None:
+def _drift(averages: Averages, held: _Held, items: Ints, config: FactsConfig) -> Drift | None:
     if len(items) < config.least_drift:
         return None
     newest, before = items[-config.newest :], items[: -config.newest]
     now, then = averages.space.interests(newest), averages.space.interests(before)
     limits = ShiftConfig()
     far = shift(then, now, limits)
-    held_now = np.asarray(averages.tags[newest].mean(axis=0)).ravel()
-    held_then = np.asarray(averages.tags[before].mean(axis=0)).ravel()
-    change = held_now - held_then
+    late = np.arange(len(items)) >= len(before)
+    lately: Floats = np.asarray(late / len(newest), dtype=np.float64)
+    earlier: Floats = np.asarray(~late / len(before), dtype=np.float64)
+    change: Floats = np.subtract(held.sums(lately), held.sums(earlier))
     # of ten items, three more or fewer: less is chance
     order = np.argsort(-np.abs(change), kind="stable").tolist()
     named = [(averages.space.tags[n].value, float(change[n])) for n in order[:20] if abs(change[n]) >= 0.3]

@@ -141,6 +141,23 @@ class LiveRecommender:
                 raise self._failure
         return self.status()
 
+    def reload(self) -> None:
+        """Open the release again, because how it is served has changed, and go over to it while requests go on.
+
+        Raises:
+            ReleaseError: it can't be opened that way. What was in force stays so.
+        """
+        anew = self._reopen(self._base.release)
+        anew.warm()
+        with self._switch:
+            if anew.release.id != self._base.release.id:  # a merge was quicker: its release is what is served
+                self._retired.append(anew)
+                return
+            self._retired.append(self._base)  # requests may still be in it
+            self._base = anew
+            self._show(*self._derive(anew, None))
+        logger.info("release %s is served anew", anew.release.id)
+
     def close(self) -> None:
         """Wait for a merge at work, and let go of the release."""
         thread = self._merging

@@ -68,8 +68,10 @@ class Measurement(BaseModel):
 class MeasuredSystem(Protocol):
     """Something that can be tuned. Lives in a process of its own, so that it may die (:mod:`.worker`)."""
 
-    space: Space
-    """What may be changed."""
+    @property
+    def space(self) -> Space:
+        """What may be changed."""
+        ...
 
     def fingerprint(self) -> str:
         """Changes when the measured thing, the queries or the prices change: what was measured counts no more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from recsys_core.serving.plan import ServingPlan
 from recsys_core.tuning.cache import Cache
 from recsys_core.tuning.history import History, TrialRecord
 from recsys_core.tuning.measurement import PairedTime
-from recsys_core.tuning.methods import MethodName, make_method
+from recsys_core.tuning.methods import Method, MethodName, make_method
 from recsys_core.tuning.release_space import plan_of
 from recsys_core.tuning.score import Gates, Verdict, judge
 from recsys_core.tuning.served_system import ServedSource
-from recsys_core.tuning.space import Config
+from recsys_core.tuning.space import Config, Space
 from recsys_core.tuning.study import Adviser, Budget, Outcome, StillThere, Storage, Watch, run_study, sqlite_url
 from recsys_core.tuning.worker import Worker
 from recsys_core.tuning.workload import WorkloadConfig
@@ -31,6 +31,10 @@ FINALISTS = 5
 
 PROMOTION_BLOCKS = 8
 """Pairs of blocks in which the proposed configuration's processor time is taken."""
+
+
+Advise = Callable[[Space, Method], Sequence[Adviser]]
+"""Makes those who propose beside a method."""
 
 
 class TuneConfig(BaseModel):
@@ -145,7 +149,7 @@ def tune(
     release_id: str | None,
     config: TuneConfig,
     *,
-    advisers: Sequence[Adviser] = (),
+    advise: Advise | None = None,
     watch: Watch | None = None,
 ) -> TuneResult:
     """Tune a release. Nothing of it is changed; the result, kept in the report too, says what to promote.
@@ -154,7 +158,7 @@ def tune(
         home: folder of releases.
         release_id: which; the current one when None, and then it must stay the current one.
         config: how.
-        advisers: propose beside the method.
+        advise: given the space and the method, who proposes beside it.
         watch: told of every trial.
 
     Raises:
@@ -164,18 +168,19 @@ def tune(
     store = ReleaseStore(home)
     release = store.open(release_id)
     folder = study_folder(home)
-    name = config.study or _name(release, config)
+    name = study_name(release, config)
     fixed = tuple(sorted(config.fixed.items()))
     source = ServedSource(release.path, folder / "scratch", config.workload, config.engine, fixed)
     with Worker(source, timeout_s=config.timeout_s, memory_mib=config.memory_mib) as worker:
         cache = Cache(folder / "measured", worker)
+        method = make_method(config.method, cache.space, config.budget.trials, config.seed)
         outcome = run_study(
             cache,
-            make_method(config.method, cache.space, config.budget.trials, config.seed),
+            method,
             config.gates,
             config.budget,
             storage=Storage(sqlite_url(folder / "studies.db"), name),
-            advisers=advisers,
+            advisers=advise(cache.space, method) if advise is not None else (),
             still_there=in_place(store, release, following=release_id is None),
             blocks=config.blocks,
             watch=watch,
@@ -289,7 +294,10 @@ def in_place(store: ReleaseStore, release: Release, *, following: bool) -> Still
     return still_there
 
 
-def _name(release: Release, config: TuneConfig) -> str:
+def study_name(release: Release, config: TuneConfig) -> str:
+    """Its own name, or one made of release, gates, queries and seed."""
+    if config.study:
+        return config.study
     told = config.model_dump(mode="json", exclude={"budget", "study", "blocks", "timeout_s", "memory_mib"})
     return f"{release.id}-{digest(told)[:8]}"
 

@@ -280,3 +280,15 @@ async def test_a_users_own_order_binds_only_their_wishes(tmp_path: Path) -> None
     assert all(card.item_id in talk.service.recommender.catalogue for card in end.cards)
     assert talk.service.feedback.of("ann") == {}
     await talk.service.close()
+
+
+async def test_what_is_left_beside_a_named_kind_or_example_is_no_other_kind(tmp_path: Path) -> None:
+    # a small model makes kinds of small talk: "my nephews are visiting" became animation for children
+    guess = {"call": "intent", "json": {"act": "recommend", "want": ["Sci-Fi"], "mood": "tense"}}
+    for message in ("a comedy, my nephews are visiting", "something like Fargo, says my neighbour Bartholomew"):
+        talk = await open_talk(scripted(guess, GOOD), tmp_path / message[:5])
+        end = await talk.say(message)
+        assert end.understood is not None
+        assert "Sci-Fi" not in str(end.understood)
+        assert "tense" not in str(end.understood)
+        await talk.service.close()

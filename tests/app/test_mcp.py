@@ -36,6 +36,7 @@ async def test_a_client_lists_and_calls_every_tool(tiny_home: Path, tiny_recomme
         "count_items": {},
         "explain_item": {"item_id": item},
         "user_history": {"limit": 3},
+        "calm_text": {"text": "Furious fans slam Acme's shocking plan to cut 300 jobs!"},
     }
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     command = ["-m", "app.cli", "mcp", "--user", user, "--home", str(tiny_home)]
@@ -58,6 +59,11 @@ async def test_a_client_lists_and_calls_every_tool(tiny_home: Path, tiny_recomme
         assert answers["item_details"]["title"] == title
         assert answers["link_title"]["hits"][0]["item_id"] == item
         assert answers["user_history"] == {"known": True, "item_ids": tiny_recommender.history(user)[-3:]}
+        calmed = answers["calm_text"]
+        assert calmed["stimulus_after"] < calmed["stimulus_before"]
+        assert calmed["changed"]
+        assert "300 jobs" in calmed["text"]
+        assert calmed["original"].endswith("300 jobs!")
         for name, arguments, kind in (
             ("item_details", {"item_id": "nope"}, "unknown_item"),
             ("recommend", {"k": 0}, "invalid_arguments"),

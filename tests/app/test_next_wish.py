@@ -28,6 +28,17 @@ def test_three_requests_that_can_be_said(api: TestClient, runtime: Runtime) -> N
     assert again["chips"] == found["chips"]
 
 
+def test_what_was_ruled_out_for_good_is_not_suggested(api: TestClient, runtime: Runtime) -> None:
+    user = runtime.recommender.log.users[1]
+    kinds = [c["wishes"][0] for c in api.get(f"/v1/users/{user}/next").json()["chips"] if c["wishes"][0]["values"]]
+    barred = kinds[0]["values"][0]
+    added = api.post(f"/v1/users/{user}/memory", json={"words": f"I never watch {barred}"})
+    assert added.status_code == 201, added.text
+    chips = api.get(f"/v1/users/{user}/next").json()["chips"]
+    assert chips
+    assert not any(barred in wish["values"] for chip in chips for wish in chip["wishes"])
+
+
 def test_forgetting_a_user_forgets_the_look_at_them(api: TestClient, runtime: Runtime) -> None:
     api.get("/v1/users/guest/next")
     assert api.get("/v1/users/guest/next").json()["shift"] is not None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
 from app.runtime import Runtime
 from app.ui import reading_html
+from app.ui.reading import ask_again
+from app.ui.reading_state import ReadingState
 
 
 def shown(bench: AppTest) -> str:
@@ -114,3 +117,21 @@ def test_the_diary_is_switched_on_filled_drawn_and_switched_off(page: Callable[.
     bench.toggle[0].set_value(False).run()
     assert runtime.conversations.readings.store.since("ann") is None
     assert len(bench.get("plotly_chart")) == 0
+
+
+def test_finer_texts_are_asked_for_until_they_have_come() -> None:
+    answers = [[reading(pending=True)], [reading(method="llm", shown_text="Calm reigns.")]]
+    asked: list[Any] = []
+
+    def read(user: str, items: list[str], thread_id: str | None = None) -> dict[str, Any]:
+        asked.append(items)
+        return {"readings": answers[len(asked) - 1]}
+
+    state = ReadingState(texts={"1": reading(pending=True), "2": reading(item_id="2")})
+    session: Any = SimpleNamespace(user="u", thread_id="t", reading=state)
+    client: Any = SimpleNamespace(read=read)
+    assert not ask_again(session, client)
+    assert ask_again(session, client)
+    assert state.texts["1"]["shown_text"] == "Calm reigns."
+    assert not ask_again(session, client)
+    assert asked == [["1"], ["1"]]

@@ -36,6 +36,7 @@ def test_every_tool_of_the_contract_is_there() -> None:
         "intervene",
         "interests",
         "expected_wishes",
+        "calm_text",
     }
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from agents.allowed import ALLOWED
+from agents.intent import Wish
 from agents.llm.none import NoChatModel
 from agents.llm.scripted import ScriptedChatModel, ScriptEntry
 from agents.next_wish.context_pieces import Piece, choose
 from agents.next_wish.service import NextWishes, asked_for, context_of, linked
 from agents.next_wish.state import Look, Looks, NextWishConfig
-from agents.next_wish.wording import read_back, tags_of, word
+from agents.next_wish.wording import against, read_back, tags_of, word
 from agents.store import FeedbackStore, SqliteDatabase
 from agents.understanding.roles import Roles
 from agents.view import View
@@ -53,6 +54,39 @@ def scripted(*entries: dict[str, Any]) -> Asked:
 
 async def ask(wishes: NextWishes, view: View, user: str) -> Any:
     return await wishes.suggest(user, view.recommender, view.understanding, view.titles)
+
+
+async def test_nothing_is_suggested_that_a_person_ruled_out_for_good(view: View, feedback: FeedbackStore) -> None:
+    user = "1"
+    wishes = NextWishes(NoChatModel(), feedback)
+    free = await ask(wishes, view, user)
+    barred = [wish.model_copy(update={"negative": True}) for wish in free.chips[0].wishes]
+    bound = await wishes.suggest(user, view.recommender, view.understanding, view.titles, held=barred[:1])
+    assert bound.chips, "others take its place"
+    ruled_out = set(barred[0].values)
+    assert not any(ruled_out & set(wish.values) for chip in bound.chips for wish in chip.wishes)
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "excluded"),
+    [
+        ({"values": ["Horror"], "negative": True}, {"values": ["Horror"]}, True),
+        ({"values": ["Horror"], "negative": True}, {"values": ["Drama"]}, False),
+        ({"values": ["Horror"], "negative": True, "hard": False}, {"values": ["Horror"]}, False),
+        ({"values": ["French"]}, {"values": ["Italian"]}, True),
+        ({"values": ["French"]}, {"values": ["French"]}, False),
+        ({"low": 1980}, {"low": 1960, "high": 1969}, True),
+        ({"low": 1980}, {"low": 1980, "high": 1989}, False),
+        ({"low": 1960, "high": 1979, "negative": True}, {"low": 1970, "high": 1979}, True),
+        ({"low": 1965, "high": 1979, "negative": True}, {"low": 1960, "high": 1969}, False),
+        ({"low": 1980}, {"values": ["Drama"]}, False),
+    ],
+)
+def test_what_goes_against_what_was_said_for_good(held: dict, asked: dict, excluded: bool) -> None:
+    def wish(told: dict) -> Wish:
+        return Wish(field="f", words="w", **told)
+
+    assert against([wish(asked)], [wish(held)]) is excluded
 
 
 def test_every_wording_is_read_back_as_its_tags(view: View) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.intent import Act, Intent
+from agents.linking import SUGGEST, _alike
 from agents.state import SlateCard, WorkingRequest
 from agents.understanding.rules import RuleUnderstanding
 from agents.understanding.scene import Scene
@@ -337,3 +338,89 @@ def test_words_no_rule_knows_are_left_for_a_second_reading(rules: RuleUnderstand
     assert "submarines" in intent.residue
     assert "submarines" in intent.words
     assert "penguins" not in intent.words
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["something outside my comfort zone", "push me out of my comfort zone", "far beyond my usual stuff please"],
+)
+def test_an_idiom_is_not_read_by_its_words(rules: RuleUnderstanding, message: str) -> None:
+    intent = rules.understand(message, Scene())
+    assert (intent.task, intent.mood, told(intent)) == (Task.discover, "", set())
+
+
+def test_another_form_of_a_word_is_no_slip_of_the_pen(rules: RuleUnderstanding) -> None:
+    intent = rules.understand("obscure dramas my colleague talks about", Scene())
+    assert (intent.mood, told(intent)) == ("", {"+genre:Drama"})
+    assert rules.understand("dramas nobody talks about", Scene()).task is Task.long_tail
+
+
+def test_a_kind_in_another_script_is_read_and_the_rest_said_to_be_lost(rules: RuleUnderstanding) -> None:
+    intent = rules.understand("فيلم كوميدي من فضلك", Scene())
+    assert told(intent) == {"+genre:Comedy"}
+    assert any("In Arabic I read kinds only" in note for note in intent.notes)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("with Bill Murray and Steve Buscemi", {"+cast:Bill Murray", "+cast:Steve Buscemi"}),
+        ("with Bill Murray or Steve Buscemi", {"+cast:Bill Murray|Steve Buscemi"}),
+        ("without Bill Murray and Steve Buscemi", {"-cast:Bill Murray|Steve Buscemi"}),
+        ("by Alfred Hitchcock and Billy Wilder", {"+director:Alfred Hitchcock|Billy Wilder"}),
+    ],
+)
+def test_who_plays_together_and_who_made_either(rules: RuleUnderstanding, message: str, expected: set[str]) -> None:
+    assert told(rules.understand(message, Scene())) == expected
+
+
+def test_several_titles_are_examples_whatever_their_words_mean(rules: RuleUnderstanding) -> None:
+    intent = rules.understand("I love Alien and Fargo", Scene())
+    assert (set(intent.anchors), intent.lasting, told(intent)) == ({"12", "1"}, [], set())
+
+
+def test_a_title_that_is_hated_without_being_on_the_table(rules: RuleUnderstanding) -> None:
+    for message in ("I hated Alien", "I don't like Alien", "I can't stand Alien"):
+        assert rules.understand(message, Scene()).disliked == ["12"], message
+
+
+def test_an_unknown_title_behind_sci_fi_is_said(rules: RuleUnderstanding) -> None:
+    assert rules.understand("sci-fi like Interstellar", Scene()).unlinked == ["Interstellar"]
+
+
+def test_those_after_a_comparison_are_the_two(rules: RuleUnderstanding) -> None:
+    scene = Scene(previous=Intent(act=Act.compare, items=["12", "1"]))
+    assert rules.understand("four scary films like those", scene).anchors == ["12", "1"]
+
+
+def test_more_like_what_was_asked_about_without_a_list(rules: RuleUnderstanding) -> None:
+    assert rules.understand("more like that one, but shorter", Scene(focus="1")).anchors == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("from the last century, but the second half of it", {"+year:1950.0..1999.0"}),
+        ("the first half of the 20th century", {"+year:1900.0..1949.0"}),
+        ("from the second half of the eighties", {"+year:1985.0..1989.0"}),
+        ("no Alfred Hitchcock, neither in front of nor behind the camera", {"-director:Alfred Hitchcock"}),
+    ],
+)
+def test_halves_of_a_time_and_both_sides_of_the_camera(
+    rules: RuleUnderstanding, message: str, expected: set[str]
+) -> None:
+    assert told(rules.understand(message, Scene())) == expected
+
+
+def test_more_like_it_with_nothing_on_the_table_asks_back(rules: RuleUnderstanding) -> None:
+    assert rules.understand("more like that one please", Scene()).act is Act.clarify
+
+
+def test_a_name_that_begins_otherwise_is_not_offered_for_an_unknown_title() -> None:
+    assert _alike("Interstellar", "Cinderella (1950)") < SUGGEST <= _alike("Intersteller", "Interstellar (2014)")
+
+
+def test_it_may_be_what_the_same_message_names(rules: RuleUnderstanding) -> None:
+    assert rules.understand('I loved the film "Alien", got anything like it?', Scene()).anchors == ["12"]
+    seen = rules.understand("I've already seen Alien. any other classics like that?", Scene())
+    assert (seen.act, seen.seen) == (Act.recommend, ["12"])

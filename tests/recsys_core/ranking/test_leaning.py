@@ -28,11 +28,18 @@ def test_a_description_alone_is_the_instruction(tiny_recommender: Recommender) -
     assert told != listed(tiny_recommender, GenerateRequest(k=10))
 
 
-def test_a_written_profile_leans_on_short_histories_only(tiny_recommender: Recommender, history: list[str]) -> None:
+def test_a_profile_written_from_the_history_has_no_weight_until_one_is_given(
+    tiny_recommender: Recommender, history: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     long, short = GenerateRequest(history=history, k=10), GenerateRequest(history=history[-2:], k=10)
+    plain = listed(tiny_recommender, short)
+    assert listed(tiny_recommender, conditioned(short, profile=ABOUT)) == plain
+    serving = tiny_recommender.scorer.serving
+    heavy = serving.model_copy(update={"profile": ProfileMix(written=0.1)})
+    monkeypatch.setattr(tiny_recommender.scorer, "serving", heavy)
     assert len(history) > ProfileMix().upto
     assert listed(tiny_recommender, conditioned(long, profile=ABOUT)) == listed(tiny_recommender, long)
-    assert listed(tiny_recommender, conditioned(short, profile=ABOUT)) != listed(tiny_recommender, short)
+    assert listed(tiny_recommender, conditioned(short, profile=ABOUT)) != plain
 
 
 def test_own_words_lean_at_any_length_and_toward_what_they_say(
@@ -60,7 +67,7 @@ def test_an_empty_profile_changes_nothing_and_an_exact_search_agrees(
 ) -> None:
     request = GenerateRequest(history=history[-2:], k=5)
     assert listed(tiny_recommender, conditioned(request, profile="  \n ")) == listed(tiny_recommender, request)
-    leaning = conditioned(request, profile=ABOUT)
+    leaning = conditioned(request, about=ABOUT)
     exact = listed(tiny_recommender, leaning.model_copy(update={"search": "exact"}))
     wide = listed(tiny_recommender, leaning.model_copy(update={"beam": 200}))
     assert [item for item, _ in exact] == [item for item, _ in wide]

@@ -20,7 +20,9 @@ from recsys_core.generator.protocol import GenerateRequest
 from recsys_core.releases.change_log import ChangeLog
 from recsys_core.releases.store import ReleaseStore
 from recsys_core.serving.live import LiveRecommender
+from recsys_core.serving.plan import ServingPlan
 from recsys_core.serving.recommender import Recommender
+from recsys_core.tuning.promotion import Promotion, promote, roll_back
 
 ROOT = Path(__file__).parents[3]
 NEW = NewItem(
@@ -349,3 +351,33 @@ def test_a_thousand_requests_while_the_catalogue_changes(live):
         assert seen >= least
         assert not set(ids) & withdrawn_at[seen]
         assert allowed == items_at[seen]
+
+
+def test_a_new_plan_is_served_while_requests_go_on_and_changes_stay(home):
+    store = ReleaseStore(home)
+    release = store.open()
+    live = LiveRecommender(Recommender.open(release))
+    live.apply(Withdraw(items=[live.current().catalogue.ids[0]]))
+    stop, failures = threading.Event(), []
+    request = GenerateRequest(history=live.current().catalogue.ids[1:4], k=5)
+
+    def ask():
+        while not stop.is_set():
+            try:
+                assert len(live.current().recommend([request])[0].items) == 5
+            except Exception as error:
+                failures.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    promote(release, Promotion(plan=ServingPlan(beam=3)), "test")
+    live.reload()
+    stop.set()
+    thread.join()
+    assert not failures
+    assert live.current().scorer.plan.beam == 3
+    assert live.status().withdrawn == 1
+    roll_back(release, "test")
+    live.reload()
+    assert live.current().scorer.plan.beam is None
+    live.close()
