@@ -32,8 +32,8 @@ def test_training_is_tuned_by_the_same_protocol(tiny_release, tmp_path):
     system = TrainingSource(tiny_release.path, TINY_BUILD.model, recipe).open()
     cache = Cache(tmp_path, system)
     gates = Gates(floor=0.3, bounded=False)
-    history = run_study(cache, make_method("sidra", system.space, 3, 0), gates, Budget(trials=3)).history
-    assert len(history.trials) == 3
+    history = run_study(cache, make_method("sidra", system.space, 2, 0), gates, Budget(trials=2)).history
+    assert len(history.trials) == 2
     assert all(not t.measured.failure and len(t.changes) for t in history.trials[1:])
     assert history.trials[0].verdict.score == 1.0
     shorter = {**system.space.reference, "epochs": 1}
