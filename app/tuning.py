@@ -54,7 +54,8 @@ class Search:
 
     def __call__(self) -> TuningReport:
         """Search, choose and report."""
-        self._name = study_name(ReleaseStore(self._home).open(self._release), self._config)
+        release = ReleaseStore(self._home).open(self._release)
+        self._name = study_name(release, self._config)
         with ExitStack() as stack:
             spaces: list[Space] = []
             methods: list[Method] = []
@@ -66,7 +67,8 @@ class Search:
                 if self._llm is None:
                     return ()
                 predicts = getattr(method, "optimiser", None)
-                adviser = LanguageModelAdviser(self._llm, space, self._config.gates.floor, method.phase, predicts)
+                floor, noun = self._config.gates.floor, str(release.manifest.dataset.get("item_noun", "items"))
+                adviser = LanguageModelAdviser(self._llm, space, floor, method.phase, predicts, noun=noun)
                 advisers.append(stack.enter_context(adviser))
                 return advisers
 

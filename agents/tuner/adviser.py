@@ -89,6 +89,7 @@ class LanguageModelAdviser:
         phase: the phase of a trial by its number.
         predicts: surrogates, whose view of untried neighbours is shown; left out, only trials are.
         config: when and how it is asked.
+        noun: what an item is called in the plural.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class LanguageModelAdviser:
         phase: Any,
         predicts: Predicts | None = None,
         config: AdviserConfig | None = None,
+        noun: str = "items",
     ) -> None:
+        self._noun = noun
         self._llm = llm
         self._space = space
         self._floor = floor
@@ -148,6 +151,7 @@ class LanguageModelAdviser:
     async def _ask(self, history: History) -> AdviceReply:
         messages = render_messages(
             "tune",
+            noun=self._noun,
             knobs=[told_knob(knob, self._space) for knob in self._space.knobs if len(knob.values) > 1],
             trials=[told_trial(trial) for trial in shown(history, self.config.shown)] + self._expected(history),
             phase=self._phase(len(history.trials)),

@@ -85,7 +85,7 @@ class Worker:
         return taken
 
     def close(self) -> None:
-        """End the process."""
+        """End the process at once, whatever it does."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -98,6 +98,11 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._pipe is not None:
+            # without a pipe it ends by itself, and cleans up what it holds
+            self._pipe.close()
+            self._pipe = None
+            self._process.join(timeout=5)
         self.close()
 
     def _start(self) -> None:

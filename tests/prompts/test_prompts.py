@@ -25,6 +25,7 @@ BODIES = {
     ("profile_judge", 1): "e2584275360d2aef994b6f627d8c4f16bd40893c20187abacfb67b36fcf096cb",
     ("respond", 1): "86c50cceb8a7eb86fa718dd98add8acddf2827d4e85d06c62bcdb0168d827aee",
     ("calm", 1): "722d2a029698716bed694ade403ac00e6f2ab168d322125606c2d4c7a784563f",
+    ("tune", 1): "a9c7a30d1564f4581a4d299180722010d19fe9920058877ae416da2000f91463",
     ("smalltalk", 1): "21a0f9cdcbef707544183a9678ae021dd403f67516357224ec19c9776c280c80",
 }
 
@@ -41,6 +42,15 @@ EVERYDAY = {
     },
     "profile_judge": {"noun": "films", "about": "items", "query": "likes noir", "candidates": ["Laura", "Grease"]},
     "calm": {"sentence": "Fans slam films!", "objections": ["number lost: '3'"]},
+    "tune": {
+        "noun": "films",
+        "knobs": ["beam: 20; 8, 12; width of the search"],
+        "trials": ["as served now; 1.00; 1.000"],
+        "phase": "explore",
+        "stages": "search 60%, read 40%",
+        "floor": "0.95",
+        "count": 3,
+    },
     "mend": {"noun": "films", "problem": "the number 7 is not among the facts"},
 }
 FOLLOW_UPS = {"mend"}

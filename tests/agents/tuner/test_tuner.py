@@ -68,9 +68,9 @@ def test_it_is_told_knobs_stages_and_trials_and_nothing_else(tmp_path: Path) -> 
     llm = Listening([ScriptEntry.model_validate({"json": {"proposals": []}})])
     with LanguageModelAdviser(llm, toy.space, 0.9, method.phase, method.optimiser) as adviser:
         run_study(Cache(tmp_path, toy), method, Gates(floor=0.9), Budget(trials=8), advisers=[adviser])
-    system, user = asked[0][0]["content"], asked[0][-1]["content"]
-    assert "width: 16; 2, 4, 8, 32; " in system
-    assert "only with engine graph" in system
+    user = asked[0][-1]["content"]
+    assert "width: 16; 2, 4, 8, 32; " in user
+    assert "only with engine graph" in user
     assert "as served now; 1.00; " in user
     assert "not tried: " in user
     assert "Where the time goes: all 100%." in user
