@@ -177,7 +177,9 @@ def quieted(sentence: str) -> str:
         return word.capitalize() if _starts(sentence, match.start()) else folded
 
     shouting = is_shouted(sentence)
-    return _WORD.sub(calm_word, _SHOUT.sub(calm_mark, sentence))
+    calmed = _WORD.sub(calm_word, _SHOUT.sub(calm_mark, sentence))
+    # Spanish opens with a mark of its own
+    return calmed if "!" in calmed else calmed.replace("\N{INVERTED EXCLAMATION MARK}", "")
 
 
 def is_shouted(sentence: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from agents.calm.adjust import Calmer, CalmRequest
 from agents.calm.frame import FRAME, may_be_framed
-from agents.calm.soften import drafts, told
+from agents.calm.soften import drafts, quieted, told
 
 STIRRING = "A bomb killed 12 people in the town on Sunday and the police did not say who was to blame."
 
@@ -72,3 +72,8 @@ def test_a_question_is_told_and_quoted_or_no_question_is_not():
     ]
     assert told("Acme is waiting.", []) == []
     assert told('"Is Acme waiting?" the chief asked. Or not?', []) == []
+
+
+def test_spanish_marks_of_exclamation_go_in_pairs():
+    assert quieted("¡Impactante! El terremoto deja 20 muertos.") == "Impactante. El terremoto deja 20 muertos."
+    assert quieted('Dijo "¡basta!" y salió!') == 'Dijo "¡basta!" y salió.'
