@@ -204,7 +204,7 @@ def _changing(release: Release) -> Iterator[None]:
         with path.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-    except PermissionError as error:
+    except OSError as error:
         raise ReleaseError(f"{release.path} can't be written ({error}); the release is served as before") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,13 +26,16 @@ from agents.store import (
     ThreadInfo,
 )
 from agents.view import View
+from app.failures import ApiError
 from app.runtime import Runtime, Stage
 from app.settings import Settings
+from app.tuning_job import TuneBody
 from recsys_core.catalog.changes import Applied, CatalogueChanges, Change, check, offering
 from recsys_core.catalog.synth import synthetic
 from recsys_core.generator.protocol import GenerateRequest, GenerateResult, ScoredItem
 from recsys_core.releases.new_items import catalogue_after
 from recsys_core.releases.release import Manifest
+from recsys_core.serving.plan import AS_BUILT
 from tests.reading_fakes import plain_readings
 
 
@@ -45,7 +49,9 @@ class FakeRecommender:
     def __init__(self) -> None:
         self.catalogue, self.log = synthetic(40, 20, seed=3)
         manifest = Manifest(id="r-test", created="2026-01-01T00:00:00Z", dataset={"name": "made"}, item_count=40)
-        self.release = SimpleNamespace(id="r-test", manifest=manifest)
+        # no folder: served as built, and nothing can be promoted
+        self.release = SimpleNamespace(id="r-test", manifest=manifest, path=Path("/dev/null/r-test"))
+        self.scorer = SimpleNamespace(plan=AS_BUILT)
         self.generator = "compact"
         self.asked: list[GenerateRequest] = []
 
@@ -213,6 +219,11 @@ class FakeLive:
         return None
 
 
+def no_study(body: TuneBody) -> None:
+    """Instead of a study in a process of its own."""
+    raise ApiError(409, "tuning_runs", "no studies in this test")
+
+
 def fake_runtime(settings: Settings) -> Runtime:
     """A runtime that is ready at once."""
     runtime = Runtime(settings)
@@ -226,6 +237,7 @@ def fake_runtime(settings: Settings) -> Runtime:
     async def close() -> None:
         runtime._pool.shutdown(wait=True)
 
+    runtime.tuning.start = no_study  # type: ignore[method-assign]
     runtime.start = lambda: None  # type: ignore[method-assign]
     runtime.close = close  # type: ignore[method-assign]
     return runtime

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from app_fakes import FakeLive, FakeRecommender
+from app_fakes import FakeLive, FakeRecommender, no_study
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as bounded
@@ -37,6 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     runtime._llm = service.llm
     runtime.stages = {name: Stage("ready") for name in runtime.stages}
     runtime.start = lambda: None  # type: ignore[method-assign]
+    runtime.tuning.start = no_study  # type: ignore[method-assign]
     app = create_app(runtime=runtime)
     with TestClient(app, raise_server_exceptions=False) as client:
         client.portal.call(service.start)  # type: ignore[union-attr]

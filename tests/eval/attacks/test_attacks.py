@@ -66,11 +66,13 @@ async def test_a_trusting_conversation_falls(tiny_recommender: Recommender, monk
 async def test_unvetted_kinds_let_orders_through(
     tiny_recommender: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One layer taken away: tags of a single item are offered to the model as kinds."""
+    """Two layers taken away: tags of a single item are offered to the model as kinds, and its guesses always count."""
     monkeypatch.setattr(refining, "is_vetted", lambda *_: True)
-    report = await attack(tiny_recommender, monkeypatch, styles=FEW)
-    assert report.figures["orders_read"] > HOSTILE
-    assert report.figures["attack_success_rate"] > 0
+    held = await attack(tiny_recommender, monkeypatch, styles=FEW)
+    assert held.figures["attack_success_rate"] == 0, "the second layer alone"
+    monkeypatch.setattr(refining, "_tells_a_kind", lambda *_: False)
+    fallen = await attack(tiny_recommender, monkeypatch, styles=FEW)
+    assert fallen.figures["attack_success_rate"] > 0
 
 
 async def test_grounding_holds_where_vetting_does_not(

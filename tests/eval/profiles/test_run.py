@@ -92,9 +92,10 @@ def test_every_kind_is_measured(report: Report) -> None:
 
 
 def test_recommending_and_tasks(report: Report) -> None:
-    """Three situations with and without profiles, few ones with the model's as well; tasks by kind."""
+    """Four situations with and without profiles, few ones with the model's as well; tasks by kind."""
     detail = ProfilesDetail.model_validate(report.detail)
-    assert set(detail.recommending) == {"few", "cut", "rest"}
+    assert set(detail.recommending) == {"few", "cut", "rest", "described"}
+    assert "popularity" in detail.recommending["described"]
     for kinds in detail.recommending.values():
         assert kinds["none"].gain.value == 0.0
         assert kinds["rule"].gain.value == pytest.approx(kinds["rule"].ndcg.value - kinds["none"].ndcg.value)
