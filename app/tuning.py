@@ -103,10 +103,17 @@ class Search:
 
 
 def promotion_of(result: TuneResult, config: TuneConfig) -> Promotion | None:
-    """What a study proposes to serve; None when nothing was safe on all three sets of queries and faster."""
+    """What a study proposes to serve; None when nothing was faster and safe.
+
+    Safe is what is proven on the queries it was searched on and on those it was chosen on. The test queries choose
+    nothing, so there the mean has to reach the floor, and their own bound is told.
+    """
     proposed = result.proposed
     test = proposed.test
-    if not proposed.trial or test is None or test.score <= 1.0 or proposed.plan == AS_BUILT:
+    if not proposed.trial or test is None or proposed.plan == AS_BUILT:
+        return None
+    other_gates = [why for why in test.failed if not why.startswith("quality of")]
+    if other_gates or test.speed <= 1.0 or test.quality < config.gates.floor:
         return None
     reason = next((t.reason for t in result.outcome.history.trials if t.number == proposed.trial), "")
     return Promotion(

@@ -145,7 +145,8 @@ def _result(promotion: Promotion | None, history: History, advice: str) -> str:
         return (
             f"Proposed: {told_changes(promotion.changes)}. On queries kept for this alone it answers "
             f"{promotion.speed:.2f} times as many requests with the same work, and keeps {promotion.quality:.1%} of "
-            f"the quality (at least {promotion.lower:.1%}; the floor is {promotion.floor:.0%})."
+            f"the quality (at least {promotion.lower:.1%} by those queries alone; the floor, proven on two other sets, "
+            f"is {promotion.floor:.0%})."
         )
     best = history.best()
     if best is not None and best.number > 0:

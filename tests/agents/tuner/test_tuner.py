@@ -89,7 +89,7 @@ def test_the_report_says_what_is_proposed_and_what_each_change_gives(tmp_path: P
     told = make_report("s", "r1", toy.space, outcome.history, PROMOTION, effects=effects)
     page = told.markdown()
     assert "answers 2.00 times as many requests" in page
-    assert "at least 96.0%; the floor is 95%" in page
+    assert "at least 96.0% by those queries alone; the floor, proven on two other sets, is 95%" in page
     assert page.count("\n|") == len(effects) + 2
     nothing = make_report("s", "r1", toy.space, outcome.history, None, advice="Take more queries.", stopped="seconds")
     assert nothing.sentences[0].startswith("Nothing is proposed")
